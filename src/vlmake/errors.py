@@ -1,0 +1,18 @@
+"""The one error type that reaches a user, always as one line."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class VlmakeError(Exception):
+    """Something the user can act on; its text is one line: what, where (file, row, key) and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'X'?"`` for the closest of the known names, or an empty string."""
+    folded = {candidate.casefold(): candidate for candidate in known}
+    close = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    return f"; did you mean '{folded[close[0]]}'?" if close else ""

@@ -1,0 +1,46 @@
+"""A sample becomes messages: one function per task family.
+
+Messages are a list of parts, in the order the model gets them: ``{"type": "image", "image": digest}`` or
+``{"type": "text", "text": ...}``. Wording and order follow VLMEvalKit, so that predictions stay comparable.
+"""
+
+import string
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+Task = Literal["yes_no", "multiple_choice", "vqa"]
+Sample = Mapping[str, Any]
+Part = dict[str, str]
+
+OPTION_LETTERS = string.ascii_uppercase
+
+
+def options_of(sample: Sample) -> dict[str, str]:
+    """Return the sample's options by letter: the columns A to Z that are there and not empty."""
+    return {letter: sample[letter] for letter in OPTION_LETTERS if sample.get(letter) is not None}
+
+
+def multiple_choice_text(question: str, options: Mapping[str, str], hint: str | None = None) -> str:
+    """Return VLMEvalKit's multiple-choice prompt (``ImageMCQDataset.build_prompt``), trailing blank included."""
+    hint_line = f"Hint: {hint}\n" if hint is not None else ""
+    option_lines = "".join(f"{letter}. {text}\n" for letter, text in options.items())
+    closing = "Please select the correct answer from the options above. \n" if options else ""
+    return f"{hint_line}Question: {question}\n" + (f"Options:\n{option_lines}" if options else "") + closing
+
+
+def question_text(task: Task, sample: Sample, template: str) -> str:
+    """Return the text part of a prompt.
+
+    ``template`` is the benchmark's own frame around the question (``"{question}"`` where it has none); the
+    multiple-choice layout is the same for every benchmark of that family.
+    """
+    question = sample["question"] or ""
+    if task == "multiple_choice":
+        return multiple_choice_text(question, options_of(sample), sample.get("hint"))
+    return template.replace("{question}", question)
+
+
+def render(task: Task, sample: Sample, images: Sequence[str], template: str) -> list[Part]:
+    """Return the messages of one sample: its images (digests) first, then the text."""
+    parts: list[Part] = [{"type": "image", "image": digest} for digest in images]
+    return [*parts, {"type": "text", "text": question_text(task, sample, template)}]
