@@ -1,0 +1,33 @@
+"""vlmake: from a benchmark's TSV to its score, every step a file.
+
+    $LMUData/{dataset}.tsv                              the published TSV, never a declared output
+    data/{base}/source.json                             what was downloaded: md5, sha256, size, origin
+    data/{base}/samples.parquet, images.arrow           rows and images, decoded once for all models
+    results/{model}/{base}/journal/*.jsonl              every answer the moment it exists, undeclared
+    results/{model}/{dataset}/shards/{k}-of-{n}.parquet predictions of one shard, temporary
+    results/{model}/{dataset}_predictions.parquet       all predictions in the benchmark's order
+    results/{model}/{dataset}_score.csv, _score.json    the table, and every protocol's numbers
+    results/summary.csv, results/report/index.html      all scores of this work directory
+
+{dataset} is {base} with an optional row limit: MME@20 is the first 20 rows of MME.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27.1")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/inference.smk"
+include: "workflow/rules/scoring.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    """Every configured score, the summary over them and the report."""
+    default_target: True
+    input:
+        SCORES,
+        paths.SUMMARY,
+        paths.REPORT,

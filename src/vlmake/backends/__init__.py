@@ -1,0 +1,14 @@
+"""Backends: messages become text. Each is a module with ``VERSION`` and ``load``; none is imported before its use."""
+
+from importlib import import_module
+
+from vlmake.backends.base import Backend
+from vlmake.model_spec import ModelSpec, RuntimeOptions
+
+MODULES = {"transformers": "vlmake.backends.transformers"}
+
+
+def load(spec: ModelSpec, runtime: RuntimeOptions) -> Backend:
+    """Import the backend that the spec names and load its model; raise VlmakeError if it cannot be loaded."""
+    loaded: Backend = import_module(MODULES[spec.entry.backend]).load(spec, runtime)
+    return loaded

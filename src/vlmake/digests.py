@@ -1,0 +1,83 @@
+"""Digests of files and checkpoints, remembered by path, size and modification time.
+
+A 15 GB checkpoint takes seconds to hash; the memory is a folder of small files under the user's cache, and losing it
+costs only those seconds.
+"""
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+from vlmake.errors import VlmakeError
+from vlmake.store import canonical_json, text_digest, write_text
+
+CHECKPOINT_SUFFIXES = frozenset(
+    {".json", ".safetensors", ".bin", ".model", ".txt", ".jinja", ".py", ".pt", ".tiktoken"}
+)
+_SETTLED_SECONDS = 2.0  # a file changed this recently may change again within the clock's resolution
+
+
+def file_digest(file: Path) -> str:
+    """Return the SHA-256 of a file's content, from memory if path, size and modification time are known."""
+    file = file.resolve()
+    stat = file.stat()
+    known_as = {"path": str(file), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    memory = _cache_folder() / f"{text_digest(str(file))[:32]}.json"
+    remembered = _read_memory(memory)
+    if {key: remembered.get(key) for key in known_as} == known_as:
+        return str(remembered["sha256"])
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if time.time() - stat.st_mtime > _SETTLED_SECONDS:
+        _remember(memory, known_as | {"sha256": digest})
+    return digest
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """Return the files of a checkpoint folder that can change an answer, sorted by name."""
+    if not (folder / "config.json").is_file():
+        raise VlmakeError(f"{folder} is no checkpoint: there is no config.json in it")
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix in CHECKPOINT_SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
+
+
+def checkpoint_digest(folder: Path) -> str:
+    """Return one digest over names and contents of a checkpoint's configuration, tokenizer and weights."""
+    contents = {file.relative_to(folder).as_posix(): file_digest(file) for file in checkpoint_files(folder)}
+    return text_digest(canonical_json(contents))
+
+
+def checkpoint_fingerprint(folder: Path) -> str:
+    """Return a digest over names, sizes and modification times: cheap enough for planning thousands of jobs."""
+    stats = {
+        file.relative_to(folder).as_posix(): [file.stat().st_size, file.stat().st_mtime_ns]
+        for file in checkpoint_files(folder)
+    }
+    return text_digest(canonical_json(stats))
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"  # the desktop standard's place for such memory
+    return Path(base).expanduser() / "vlmake" / "digests"
+
+
+def _read_memory(memory: Path) -> dict[str, object]:
+    try:
+        content = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and isinstance(content.get("sha256"), str) else {}
+
+
+def _remember(memory: Path, content: dict[str, object]) -> None:
+    try:
+        write_text(memory, canonical_json(content))
+    except OSError:
+        return  # a read-only home only costs the hashing

@@ -1,0 +1,195 @@
+"""One shard of one (model, dataset): what is asked, what is known already, and what the model still has to answer."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from vlmake.backends.base import Backend, Output, Request
+from vlmake.errors import VlmakeError
+from vlmake.images import ImageError
+from vlmake.journal import JournalWriter, Prediction, read_journal
+from vlmake.prompts import Part
+from vlmake.store import canonical_json, text_digest
+
+
+class ImageBytes(Protocol):
+    """Where original image bytes come from."""
+
+    def bytes(self, digest: str) -> bytes:
+        """Return the original bytes of one image."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One sample ready to be asked. ``image_error`` says why it cannot be asked at all."""
+
+    index: str
+    messages: Sequence[Part]
+    image_error: str | None
+    key: str
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How questions are asked: everything about it is part of each prediction's key."""
+
+    model_digest: str
+    max_new_tokens: int
+    repeat: int = 0
+
+
+def prediction_key(asking: Asking, messages: Sequence[Part]) -> str:
+    """Return the content key of one prediction: model, prompt, image digests, generation settings, repeat."""
+    content = {
+        "model": asking.model_digest,
+        "messages": list(messages),
+        "generation": {"max_new_tokens": asking.max_new_tokens, "do_sample": False},
+        "repeat": asking.repeat,
+    }
+    return text_digest(canonical_json(content))
+
+
+def make_question(asking: Asking, index: str, messages: Sequence[Part], image_error: str | None) -> Question:
+    """Return a question with its key; a sample with a broken image gets a key of its own kind."""
+    key = prediction_key(asking, messages)
+    return Question(index, messages, image_error, text_digest(f"{key}:{image_error}") if image_error else key)
+
+
+def accepted_predictions(journal: Path, questions: Sequence[Question], epoch: int) -> dict[str, Prediction]:
+    """Return, by key, the journal's predictions that count: of this epoch or a later one."""
+    found = read_journal(journal, (question.key for question in questions))
+    return {key: item for key, item in found.items() if item.epoch >= epoch}
+
+
+def answer(
+    questions: Sequence[Question],
+    load_backend: Callable[[], Backend],
+    images: ImageBytes,
+    writer: JournalWriter,
+    asking: Asking,
+    *,
+    batch_size: int,
+    epoch: int,
+    advance: Callable[[int], None],
+) -> None:
+    """Ask every question and journal each answer, batch by batch.
+
+    The backend is loaded only if a question needs it. Identical questions (one key) are asked once. ``advance`` is
+    told how many questions were finished.
+    """
+    unanswerable = [question for question in questions if question.image_error]
+    writer.append([_bad_image(question, question.image_error or "", asking, 0.0, epoch) for question in unanswerable])
+    advance(len(unanswerable))
+    askable = list({question.key: question for question in questions if not question.image_error}.values())
+    if not askable:
+        return
+    backend = load_backend()
+    for batch in _batches(askable, batch_size):
+        started = time.perf_counter()
+        answered = list(_answer_batch(backend, batch, images, asking))
+        seconds = (time.perf_counter() - started) / len(batch)
+        writer.append([_prediction(question, result, asking, seconds, epoch) for question, result in answered])
+        advance(len(batch))
+
+
+def _batches(questions: Sequence[Question], size: int) -> Iterator[Sequence[Question]]:
+    for start in range(0, len(questions), size):
+        yield questions[start : start + size]
+
+
+def _answer_batch(
+    backend: Backend, batch: Sequence[Question], images: ImageBytes, asking: Asking
+) -> Iterable[tuple[Question, Output | Exception]]:
+    """Answer a batch; when it fails, halve it until the faulty sample is alone with its error."""
+    try:
+        outputs = backend.generate([_request(question, images, asking) for question in batch])
+    except Exception as error:  # a backend may raise anything; it must cost one sample, not the run
+        if len(batch) == 1:
+            return [(batch[0], error)]
+        middle = len(batch) // 2
+        return [
+            *_answer_batch(backend, batch[:middle], images, asking),
+            *_answer_batch(backend, batch[middle:], images, asking),
+        ]
+    return list(zip(batch, outputs, strict=True))
+
+
+def _request(question: Question, images: ImageBytes, asking: Asking) -> Request:
+    needed = {part["image"] for part in question.messages if part["type"] == "image"}
+    return Request(question.messages, {digest: images.bytes(digest) for digest in needed}, asking.max_new_tokens)
+
+
+def _prediction(
+    question: Question, result: Output | Exception, asking: Asking, seconds: float, epoch: int
+) -> Prediction:
+    if isinstance(result, ImageError):
+        return _bad_image(question, str(result), asking, seconds, epoch)
+    blank = _blank(question, asking, seconds, epoch)
+    if isinstance(result, Exception):
+        return replace(blank, error=" ".join(f"{type(result).__name__}: {result}".split())[:500])
+    cut = result.finish_reason == "length"
+    return replace(
+        blank,
+        prediction=result.text,
+        status="truncated" if cut else "ok" if result.text.strip() else "empty",
+        finish_reason=result.finish_reason,
+        prompt_tokens=result.prompt_tokens,
+        completion_tokens=result.completion_tokens,
+    )
+
+
+def _bad_image(question: Question, reason: str, asking: Asking, seconds: float, epoch: int) -> Prediction:
+    return replace(_blank(question, asking, seconds, epoch), status="bad_image", error=reason)
+
+
+def _blank(question: Question, asking: Asking, seconds: float, epoch: int) -> Prediction:
+    """Return a prediction without an answer, which is a model error until something better is known."""
+    return Prediction(
+        key=question.key,
+        index=question.index,
+        repeat=asking.repeat,
+        prediction=None,
+        thinking=None,
+        status="model_error",
+        finish_reason=None,
+        prompt_tokens=None,
+        completion_tokens=None,
+        error=None,
+        seconds=seconds,
+        epoch=epoch,
+    )
+
+
+def unanswered(questions: Sequence[Question], answers: Mapping[str, Prediction]) -> list[Question]:
+    """Return the questions that have no answer yet, or only a model error."""
+    return [
+        question
+        for question in questions
+        if question.key not in answers or answers[question.key].status == "model_error"
+    ]
+
+
+def refuse_failures(
+    questions: Sequence[Question], answers: Mapping[str, Prediction], max_failures: int, where: str
+) -> None:
+    """Raise VlmakeError while more than ``max_failures`` samples are model errors; their answers stay journaled."""
+    failed = [question for question in questions if answers[question.key].status == "model_error"]
+    if len(failed) > max_failures:
+        raise VlmakeError(
+            f"{where}: {len(failed)} of {len(questions)} samples failed (model_error), the first at index"
+            f" {failed[0].index}: {answers[failed[0].key].error}; every other answer is kept: run the same command"
+            f" again to ask only these, or accept them with `max_failures: {len(failed)}`"
+        )
+
+
+def prediction_rows(questions: Sequence[Question], answers: Mapping[str, Prediction]) -> list[dict[str, Any]]:
+    """Return one row per question, in order. Identical questions share an answer but keep their own index."""
+    columns = ("repeat", "key", "prediction", "thinking", "status", "finish_reason")
+    counts = ("prompt_tokens", "completion_tokens", "error", "seconds")
+    return [
+        {"index": question.index} | {name: getattr(answers[question.key], name) for name in (*columns, *counts)}
+        for question in questions
+    ]

@@ -1,0 +1,157 @@
+"""The prediction journal: what a model answered, kept the moment it exists.
+
+A journal is a folder of append-only JSON-lines files, one file per writer, so two writers never share a line. Every
+batch is fsynced before it is counted. Readers accept whole, well-formed lines only: a line torn by a crash is as if
+it had never been written, and its sample is asked again. Nothing in a journal is ever rewritten or deleted here.
+"""
+
+import json
+import os
+import socket
+import sys
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Literal, get_args, get_type_hints
+
+from filelock import FileLock, Timeout
+
+from vlmake.store import sync_folder, write_text
+
+Status = Literal["ok", "empty", "truncated", "refused", "bad_image", "model_error"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One model answer to one sample.
+
+    ``key`` digests everything that can change the answer. ``epoch`` counts how often the user asked for fresh
+    answers; ``seconds`` is this sample's share of its batch's wall time.
+    """
+
+    key: str
+    index: str
+    repeat: int
+    prediction: str | None
+    thinking: str | None
+    status: Status
+    finish_reason: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    error: str | None
+    seconds: float
+    epoch: int
+
+
+def _accepted_types(annotation: object) -> tuple[type, ...]:
+    if isinstance(annotation, UnionType):
+        return tuple(kind if isinstance(kind, type) else NoneType for kind in get_args(annotation))
+    return (annotation,) if isinstance(annotation, type) else (str,)
+
+
+_FIELD_TYPES = {name: _accepted_types(kind) for name, kind in get_type_hints(Prediction).items()}
+
+
+class JournalWriter:
+    """Appends predictions to a file of its own; the file appears with the first batch."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: int | None = None
+
+    def append(self, predictions: Sequence[Prediction]) -> None:
+        """Write a batch and fsync it; when this returns, neither a kill nor a power cut can lose it."""
+        if not predictions:
+            return
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
+            self._file = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
+            sync_folder(self._folder)
+        lines = "".join(json.dumps(asdict(item), ensure_ascii=True) + "\n" for item in predictions)
+        remaining = memoryview(lines.encode("ascii"))
+        while remaining:
+            remaining = remaining[os.write(self._file, remaining) :]
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Close the file; what was appended is safe already."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def parse_line(line: bytes) -> Prediction | None:
+    """Return the prediction on a journal line, or None if the line is torn, foreign or malformed."""
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(values, dict) or values.keys() != _FIELD_TYPES.keys():
+        return None
+    for name, kinds in _FIELD_TYPES.items():
+        value = values[name]
+        if not isinstance(value, kinds) and not (name == "seconds" and isinstance(value, int)):
+            return None
+    return Prediction(**values) if values["status"] in STATUSES else None
+
+
+def read_journal(folder: Path, keys: Iterable[str]) -> dict[str, Prediction]:
+    """Return the accepted prediction of each wanted key.
+
+    Among several records of a key the highest epoch wins, within it an answer wins over a model error, and then
+    the first in (file name, line) order, so the choice depends on the files alone.
+    """
+    wanted = frozenset(keys)
+    best: dict[str, Prediction] = {}
+    for item in _records(folder):
+        if item.key in wanted and (item.key not in best or _rank(item) > _rank(best[item.key])):
+            best[item.key] = item
+    return best
+
+
+@contextmanager
+def hold_shard(folder: Path, name: str) -> Iterator[None]:
+    """Hold the lock of one shard, waiting for whoever works on it; the kernel frees it when its holder dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{name}: another process works on this shard; waiting for it", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def epoch_of(folder: Path, dataset: str) -> int:
+    """Return how often fresh predictions were asked for ``dataset`` (0: never)."""
+    try:
+        return int((folder / f"{dataset}.epoch").read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def start_epoch(folder: Path, dataset: str) -> int:
+    """Supersede what is known for ``dataset``: answers of earlier epochs stay on disk but no longer count."""
+    newest = max((epoch_of(folder, file.stem) for file in folder.glob("*.epoch")), default=0)
+    write_text(folder / f"{dataset}.epoch", str(newest + 1))
+    return newest + 1
+
+
+def _records(folder: Path) -> Iterator[Prediction]:
+    for file in sorted(folder.glob("*.jsonl")):
+        with file.open("rb") as lines:
+            for line in lines:
+                if (item := parse_line(line)) is not None:
+                    yield item
+
+
+def _rank(item: Prediction) -> tuple[int, bool]:
+    return item.epoch, item.status != "model_error"

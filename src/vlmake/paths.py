@@ -1,0 +1,136 @@
+"""The one place that spells a path: where the product lies and where every result file goes.
+
+Rules, scripts' callers and tests use these functions with real names or with ``"{model}"``-style wildcards.
+All result paths are relative to the work directory.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmake.errors import VlmakeError
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
+LIMITED_NAME = NAME + r"(?:@[1-9][0-9]*)?"
+RESERVED_NAMES = frozenset({"report", "summary", "summary.csv"})
+
+SUMMARY = "results/summary.csv"
+REPORT = "results/report/index.html"
+
+
+def product_root() -> Path:
+    """Return the folder with Snakefile, workflow/, profiles/, config/ and resources/: the wheel's or the checkout's."""
+    package = Path(__file__).resolve().parent
+    shipped = package / "_house"
+    return shipped if shipped.is_dir() else package.parents[1]
+
+
+def scripts() -> Path:
+    """Return the folder with one program per stage."""
+    return product_root() / "workflow" / "scripts"
+
+
+@dataclass(frozen=True)
+class LimitedName:
+    """A dataset's name with its optional row limit: ``MME@20`` is the first 20 rows of ``MME``."""
+
+    base: str
+    limit: int | None = None
+
+    def __str__(self) -> str:
+        return self.base if self.limit is None else f"{self.base}@{self.limit}"
+
+
+def parse_dataset(name: str) -> LimitedName:
+    """Split ``MME@20`` into base and limit; raise VlmakeError on anything that is no such name."""
+    if not re.fullmatch(LIMITED_NAME, name):
+        raise VlmakeError(
+            f"'{name}' is no dataset name: letters, digits and . _ + - only, with an optional row limit such as MME@20"
+        )
+    base, _, limit = name.partition("@")
+    return LimitedName(base, int(limit) if limit else None)
+
+
+def source(base: str, data_dir: str = "data") -> str:
+    """Return the path of what was downloaded: md5, sha256, size, origin."""
+    return f"{data_dir}/{base}/source.json"
+
+
+def samples(base: str, data_dir: str = "data") -> str:
+    """Return the path of the benchmark's rows without image bytes."""
+    return f"{data_dir}/{base}/samples.parquet"
+
+
+def images(base: str, data_dir: str = "data") -> str:
+    """Return the path of the benchmark's distinct images."""
+    return f"{data_dir}/{base}/images.arrow"
+
+
+def journal(model: str, base: str) -> str:
+    """Return the folder of everything a model ever answered on a benchmark, whatever the limit."""
+    return f"results/{model}/{base}/journal"
+
+
+def shard(model: str, dataset: str, number: str = "{shard}", of: str = "{shards}") -> str:
+    """Return the path of one shard's predictions."""
+    return f"results/{model}/{dataset}/shards/{number}-of-{of}.parquet"
+
+
+def shards(model: str, dataset: str, count: int) -> list[str]:
+    """Return the paths of all shards, in order."""
+    return [shard(model, dataset, f"{number:03d}", f"{count:03d}") for number in range(count)]
+
+
+def predictions(model: str, dataset: str) -> str:
+    """Return the path of all predictions in the benchmark's order."""
+    return f"results/{model}/{dataset}_predictions.parquet"
+
+
+def timing(model: str, dataset: str) -> str:
+    """Return the path of the seconds that each prediction took."""
+    return f"results/{model}/{dataset}_timing.parquet"
+
+
+def judged(model: str, dataset: str) -> str:
+    """Return the path of one row per sample and protocol: extracted answer, rule, hit."""
+    return f"results/{model}/{dataset}_judged.parquet"
+
+
+def score_csv(model: str, dataset: str) -> str:
+    """Return the path of the benchmark's table."""
+    return f"results/{model}/{dataset}_score.csv"
+
+
+def score_json(model: str, dataset: str) -> str:
+    """Return the path of every protocol's numbers with provenance."""
+    return f"results/{model}/{dataset}_score.json"
+
+
+def present_scores(work_dir: Path) -> list[tuple[str, str]]:
+    """Return (model, dataset) of every score file in the work directory, sorted."""
+    pattern = re.compile(rf"({LIMITED_NAME})_score\.json")
+    found = []
+    for file in (work_dir / "results").glob("*/*_score.json"):
+        if match := pattern.fullmatch(file.name):
+            found.append((file.parent.name, match[1]))
+    return sorted(found)
+
+
+def parse_target(target: str) -> tuple[str, str] | None:
+    """Return (model, dataset) named by a result path such as ``results/M/MME@20_score.csv``, else None."""
+    match = re.fullmatch(
+        r"results/(?P<model>[^/]+)/(?P<dataset>[^/]+?)"
+        r"(?:_score\.csv|_score\.json|_judged\.parquet|_predictions\.parquet|_timing\.parquet"
+        r"|/shards/[0-9]+-of-[0-9]+\.parquet)",
+        target,
+    )
+    return (match["model"], match["dataset"]) if match else None
+
+
+def lmu_data(configured: str | None) -> Path:
+    """Return the folder of published TSVs: the configured one, else ``$LMUData``, else ``~/LMUData``.
+
+    ``LMUData`` is the variable that VLMEvalKit users have set already.
+    """
+    return Path(configured or os.environ.get("LMUData") or "~/LMUData").expanduser()  # noqa: SIM112

@@ -1,0 +1,50 @@
+"""Configuration, registry and the plan that the rules ask. Faults end here, as one line, before any work starts."""
+
+import sys
+from pathlib import Path
+
+from vlmake import paths
+from vlmake.errors import VlmakeError
+from vlmake.planning import Plan
+from vlmake.registry import load_registry, registry_folders
+from vlmake.run_config import config_files, configured_pairs, load_config
+from vlmake.work_dir import hold_work_dir, is_dry_run
+
+PYTHON = sys.executable
+SCRIPTS = paths.scripts()
+
+try:
+    RUN = load_config(config, config_files())
+    REGISTRY_FOLDERS = registry_folders(RUN.registry)
+    REGISTRY_ARGUMENTS = [word for folder in REGISTRY_FOLDERS for word in ("--registry", str(folder))]
+    PLAN = Plan(load_registry(REGISTRY_FOLDERS), RUN)
+    PLAN.check_targets(sys.argv[1:])
+    PAIRS = configured_pairs(RUN, PLAN.registry)
+    if workflow.is_main_process and not is_dry_run(sys.argv[1:]):
+        WORK_DIR_HOLD = hold_work_dir(Path.cwd())
+except VlmakeError as error:
+    print(f"vlmake: {error}", file=sys.stderr)
+    sys.exit(1)
+
+SCORES = [paths.score_csv(model, dataset) for model, dataset in PAIRS]
+
+
+wildcard_constraints:
+    model=PLAN.model_pattern(),
+    dataset=PLAN.dataset_pattern(),
+    base=PLAN.base_pattern(),
+    shard="[0-9]{3,}",
+    shards="[0-9]{3,}",
+
+
+def base_of(wildcards):
+    """The dataset without its row limit: limited and full runs share decoded data and journal."""
+    return paths.parse_dataset(wildcards.dataset).base
+
+
+def samples_of(wildcards):
+    return paths.samples(base_of(wildcards), RUN.data_dir)
+
+
+def images_of(wildcards):
+    return paths.images(base_of(wildcards), RUN.data_dir)

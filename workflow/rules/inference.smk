@@ -1,0 +1,61 @@
+# Predictions of a (model, dataset): one job where the rows fit one shard, else one job a shard and a merge.
+# The journal is undeclared on purpose: Snakemake deletes the declared outputs of a job that failed.
+
+INFER = (
+    "{PYTHON:q} {SCRIPTS:q}/infer.py {REGISTRY_ARGUMENTS:q}"
+    " --model {wildcards.model:q} --dataset {wildcards.dataset:q}"
+    " --samples {input.samples:q} --images {input.images:q} --journal {params.journal:q}"
+    " --max-failures {RUN.max_failures} --threads {threads}"
+)
+
+
+rule infer:
+    """All predictions of a dataset that is one shard."""
+    input:
+        samples=samples_of,
+        images=images_of,
+    output:
+        predictions=paths.predictions("{model}", "{dataset}"),
+        timing=paths.timing("{model}", "{dataset}"),
+    wildcard_constraints:
+        dataset=PLAN.one_shard_pattern(),
+    params:
+        spec=lambda w: PLAN.inference_spec(w.model, w.dataset),
+        journal=lambda w: paths.journal(w.model, base_of(w)),
+    threads: 1
+    resources:
+        gpu=lambda w: PLAN.registry.models[w.model].gpus,
+    shell:
+        INFER + " --predictions {output.predictions:q} --timing {output.timing:q}"
+
+
+rule infer_shard:
+    """The predictions of one shard."""
+    input:
+        samples=samples_of,
+        images=images_of,
+    output:
+        shard=temp(paths.shard("{model}", "{dataset}")),
+    params:
+        spec=lambda w: PLAN.inference_spec(w.model, w.dataset),
+        journal=lambda w: paths.journal(w.model, base_of(w)),
+    threads: 1
+    resources:
+        gpu=lambda w: PLAN.registry.models[w.model].gpus,
+    shell:
+        INFER + " --shard {wildcards.shard} --shards {wildcards.shards} --output {output.shard:q}"
+
+
+rule merge:
+    """Shards → all predictions, in the benchmark's order."""
+    input:
+        shards=lambda w: paths.shards(w.model, w.dataset, PLAN.shards(w.dataset)),
+    output:
+        predictions=paths.predictions("{model}", "{dataset}"),
+        timing=paths.timing("{model}", "{dataset}"),
+    wildcard_constraints:
+        dataset=PLAN.many_shards_pattern(),
+    localrule: True
+    shell:
+        "{PYTHON:q} {SCRIPTS:q}/merge.py --predictions {output.predictions:q} --timing {output.timing:q}"
+        " {input.shards:q}"

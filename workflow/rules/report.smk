@@ -1,0 +1,22 @@
+# Both files show every score that is present in the work directory, configured or not.
+
+rule summary:
+    """All scores in one table."""
+    input:
+        SCORES,
+    output:
+        table=paths.SUMMARY,
+    localrule: True
+    shell:
+        "{PYTHON:q} {SCRIPTS:q}/report.py --summary {output.table:q}"
+
+
+rule report:
+    """All scores in one page that opens from disk, with samples to look at."""
+    input:
+        SCORES,
+    output:
+        page=paths.REPORT,
+    localrule: True
+    shell:
+        "{PYTHON:q} {SCRIPTS:q}/report.py --data-dir {RUN.data_dir:q} --page {output.page:q}"
