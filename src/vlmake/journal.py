@@ -132,17 +132,34 @@ def hold_shard(folder: Path, name: str) -> Iterator[None]:
 
 def epoch_of(folder: Path, dataset: str) -> int:
     """Return how often fresh predictions were asked for ``dataset`` (0: never)."""
-    try:
-        return int((folder / f"{dataset}.epoch").read_text(encoding="ascii"))
-    except (FileNotFoundError, ValueError):
-        return 0
+    return _read_epoch(folder / f"{dataset}.epoch")[0]
 
 
 def start_epoch(folder: Path, dataset: str) -> int:
-    """Supersede what is known for ``dataset``: answers of earlier epochs stay on disk but no longer count."""
-    newest = max((epoch_of(folder, file.stem) for file in folder.glob("*.epoch")), default=0)
-    write_text(folder / f"{dataset}.epoch", str(newest + 1))
-    return newest + 1
+    """Supersede what is known for ``dataset`` and return the new epoch.
+
+    Answers of earlier epochs stay on disk but no longer count. An epoch that was started and not settled, because
+    its run was killed, goes on instead.
+    """
+    epoch, settled = _read_epoch(folder / f"{dataset}.epoch")
+    if settled:
+        epoch = 1 + max((_read_epoch(file)[0] for file in folder.glob("*.epoch")), default=0)
+        write_text(folder / f"{dataset}.epoch", f"{epoch} started")
+    return epoch
+
+
+def settle_epoch(folder: Path, dataset: str) -> None:
+    """Mark the epoch of ``dataset`` as complete, so that the next request for fresh predictions starts another."""
+    write_text(folder / f"{dataset}.epoch", f"{epoch_of(folder, dataset)} settled")
+
+
+def _read_epoch(file: Path) -> tuple[int, bool]:
+    """Return the epoch's number and whether it is complete; no file is epoch 0, complete."""
+    try:
+        number, state = file.read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        return 0, True
+    return int(number), state == "settled"
 
 
 def _records(folder: Path) -> Iterator[Prediction]:

@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
@@ -24,36 +25,38 @@ _MACHINE_ERRORS = {
 }
 
 
-def run_program(name: str, command: click.Command) -> NoReturn:
-    """Run ``command`` on the process's arguments and exit.
+def run_program(name: str, command: click.Command, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run ``command`` and exit.
 
     Args:
-        name: The stage, e.g. ``decode``; error lines start with ``vlmake decode: ``.
+        name: The stage, e.g. ``decode``; error lines start with ``vlmake decode: ``. Empty for ``vlmake`` itself.
         command: The click command that does the work.
+        arguments: Its arguments; this process's own if absent.
 
     Exit codes: 0, or what the command returned through ``ctx.exit``; 1 for a ``VlmakeError`` or a disk or permission
     error, as one line; 2 for wrong arguments; 130 for Ctrl-C. Any other exception is a bug and keeps its traceback.
     """
+    label = f"vlmake {name}".strip()
     try:
-        code = command.main(prog_name=f"vlmake {name}", standalone_mode=False)
+        code = command.main(arguments, prog_name=label, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):  # click turns the one that reaches it into the other
-        _complain(name, "interrupted")
+        _complain(label, "interrupted")
         sys.exit(INTERRUPTED)
     except VlmakeError as error:
-        _complain(name, str(error))
+        _complain(label, str(error))
         sys.exit(1)
     except OSError as error:
         if error.errno not in _MACHINE_ERRORS:
             raise
-        _complain(name, f"{error.strerror}: {error.filename}" if error.filename else str(error))
+        _complain(label, f"{error.strerror}: {error.filename}" if error.filename else str(error))
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _complain(name: str, message: str) -> None:
+def _complain(label: str, message: str) -> None:
     """Write one line to stderr, without the control characters that could repaint a terminal."""
     line = "".join(letter if letter.isprintable() else "?" for letter in message)
-    print(f"vlmake {name}: {line}", file=sys.stderr, flush=True)
+    print(f"{label}: {line}", file=sys.stderr, flush=True)

@@ -33,8 +33,8 @@ wildcard_constraints:
     model=PLAN.model_pattern(),
     dataset=PLAN.dataset_pattern(),
     base=PLAN.base_pattern(),
-    shard="[0-9]{3,}",
-    shards="[0-9]{3,}",
+    shard="[0-9]+",
+    shards="[0-9]+",
 
 
 def base_of(wildcards):

@@ -1,0 +1,75 @@
+"""The words of a ``vlmake run`` command line, in any order, sorted into options, Snakemake's options and targets."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vlmake import paths
+
+_SEVERAL_VALUES = ("--model", "--data")  # VLMEvalKit users write: --data MME POPE
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What is handed to Snakemake: its own options in the order given, and the targets."""
+
+    options: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+def spread_values(words: Sequence[str]) -> list[str]:
+    """Turn ``--data A B`` into ``--data A --data B``, so that a usual option parser can read it."""
+    spread: list[str] = []
+    option = ""
+    for place, word in enumerate(words):
+        if word == "--":
+            return [*spread, *words[place:]]
+        if word.startswith("-"):
+            option = word
+            if word not in _SEVERAL_VALUES:
+                spread.append(word)
+        elif option in _SEVERAL_VALUES and not is_target(word):
+            spread += [option, word]
+        else:
+            spread.append(word)
+            option = ""
+    return spread
+
+
+def is_target(word: str) -> bool:
+    """Tell whether a word names a file of the workflow."""
+    return paths.parse_target(word) is not None or word in (paths.SUMMARY, paths.REPORT) or word.startswith("data/")
+
+
+def split_targets(words: Iterable[str]) -> Passed:
+    """Take the targets out of Snakemake's words, where an option such as ``--resources`` would swallow them."""
+    options: list[str] = []
+    targets: list[str] = []
+    after_dashes = False
+    for word in words:
+        if word == "--" and not after_dashes:
+            after_dashes = True
+        elif after_dashes or is_target(word):
+            targets.append(word)
+        else:
+            options.append(word)
+    return Passed(tuple(options), tuple(targets))
+
+
+def has_option(options: Iterable[str], *names: str) -> bool:
+    """Tell whether one of the options is there, as ``--name value``, ``--name=value`` or ``-nvalue``."""
+    return any(
+        word == name or word.startswith(f"{name}=") or (len(name) == 2 and word.startswith(name) and word[2:].isalnum())
+        for word in options
+        for name in names
+    )
+
+
+def with_config(options: Sequence[str], values: Sequence[str]) -> list[str]:
+    """Add ``key=value`` words to Snakemake's ``--config``, which may be given only once."""
+    if not values:
+        return list(options)
+    for name in ("--config", "-C"):
+        if name in options:
+            place = options.index(name) + 1
+            return [*options[:place], *values, *options[place:]]
+    return [*options, "--config", *values]

@@ -1,0 +1,133 @@
+"""``vlmake doctor``: is this machine ready, and are the registered files what they should be?"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from vlmake import paths
+from vlmake.devices import visible_gpus
+from vlmake.digests import checkpoint_files
+from vlmake.errors import VlmakeError
+from vlmake.planning import Plan
+from vlmake.registry import ModelEntry, load_registry, registry_folders
+from vlmake.run_config import config_files, load_config
+
+_ENOUGH_DISK_GB = 5
+_IMPORT_SECONDS = 300
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at; ``ok`` is None where it is only a fact."""
+
+    ok: bool | None
+    what: str
+    detail: str
+
+
+@click.command()
+@click.option("--registry", multiple=True, type=click.Path(path_type=Path), help="Another registry folder.")
+@click.pass_context
+def command(ctx: click.Context, registry: tuple[Path, ...]) -> None:
+    """Check Python, disk, devices, torch and the registered files; exit 1 when something is wrong."""
+    config = load_config({}, config_files())
+    plan = Plan(load_registry(registry_folders([*config.registry, *map(str, registry)])), config)
+    wrong = 0
+    for finding in _findings(plan):
+        mark = {True: "ok   ", False: "WRONG", None: "     "}[finding.ok]
+        click.echo(f"{mark} {finding.what}: {finding.detail}")
+        wrong += finding.ok is False
+    if wrong:
+        click.echo(f"{wrong} finding(s) need attention")
+        ctx.exit(1)
+    click.echo("all is well")
+
+
+def _findings(plan: Plan) -> Iterator[Finding]:
+    yield Finding(sys.version_info >= (3, 11), "python", f"{sys.version.split()[0]} at {sys.executable}")
+    for library in ("snakemake", "torch", "transformers", "pyarrow", "pandas", "pillow"):
+        yield _library(library)
+    yield _torch_loads()
+    yield _torchvision()
+    gpus = visible_gpus()
+    yield Finding(None, "GPUs", ", ".join(gpus) or "none visible; models run on the CPU")
+    yield _disk("work directory", Path.cwd())
+    yield _disk("benchmark files", paths.lmu_data(plan.config.lmu_data))
+    for name, entry in plan.registry.models.items():
+        yield _checkpoint(name, entry)
+    present = 0
+    for name in plan.registry.datasets:
+        if plan.tsv(name).is_file():
+            present += 1
+            yield _tsv(plan, name)
+        elif plan.registry.datasets[name].path:
+            yield Finding(False, f"dataset {name}", f"{plan.tsv(name)} is not there")
+    absent = len(plan.registry.datasets) - present
+    yield Finding(None, "datasets", f"{present} present and checked, {absent} not downloaded yet")
+
+
+def _library(name: str) -> Finding:
+    try:
+        return Finding(True, name, version(name))
+    except PackageNotFoundError:
+        return Finding(False, name, "is not installed: pip install vlmake installs it")
+
+
+def _torch_loads() -> Finding:
+    """Import torch in a process of its own: a broken build may take the interpreter down."""
+    program = "import torch; print(torch.__version__, 'cuda' if torch.cuda.is_available() else 'cpu only')"
+    done = _python(program)
+    detail = done.stdout.strip() or _last_line(done.stderr)
+    return Finding(done.returncode == 0, "torch loads", detail)
+
+
+def _torchvision() -> Finding:
+    """A torchvision that cannot load breaks nearly all of transformers, since only its presence is looked at."""
+    try:
+        installed = version("torchvision")
+    except PackageNotFoundError:
+        return Finding(True, "torchvision", "absent, and not needed")
+    done = _python("import torchvision")
+    if done.returncode == 0:
+        return Finding(True, "torchvision", installed)
+    return Finding(False, "torchvision", f"{installed} does not fit this torch and breaks transformers; uninstall it")
+
+
+def _python(program: str) -> subprocess.CompletedProcess[str]:
+    command_line = [sys.executable, "-c", program]
+    return subprocess.run(command_line, capture_output=True, text=True, check=False, timeout=_IMPORT_SECONDS)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no message"])[-1]
+
+
+def _disk(what: str, folder: Path) -> Finding:
+    nearest = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+    free = shutil.disk_usage(nearest).free / 1e9
+    return Finding(free >= _ENOUGH_DISK_GB, what, f"{folder}, {free:.0f} GB free")
+
+
+def _checkpoint(name: str, entry: ModelEntry) -> Finding:
+    if entry.path is None:
+        return Finding(None, f"model {name}", f"{entry.hub} from the hub")
+    try:
+        size = sum(file.stat().st_size for file in checkpoint_files(Path(entry.path)))
+    except VlmakeError as error:
+        return Finding(False, f"model {name}", str(error))
+    return Finding(True, f"model {name}", f"{entry.path}, {size / 1e6:.0f} MB")
+
+
+def _tsv(plan: Plan, name: str) -> Finding:
+    file, accepted = plan.tsv(name), plan.registry.datasets[name].md5
+    with file.open("rb") as content:
+        md5 = hashlib.file_digest(content, "md5").hexdigest()
+    if accepted and md5 not in accepted:
+        return Finding(False, f"dataset {name}", f"{file} has md5 {md5}, expected {' or '.join(accepted)}")
+    return Finding(True, f"dataset {name}", f"{file}, md5 {md5}")

@@ -1,0 +1,52 @@
+"""``vlmake prompts``: what a model would be asked."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+import pyarrow.parquet as pq
+
+from vlmake import paths
+from vlmake.decode import decode
+from vlmake.download import source_record
+from vlmake.images import ImageStore
+from vlmake.prompts import Part, render
+from vlmake.registry import DatasetEntry, load_registry, registry_folders
+from vlmake.run_config import config_files, load_config
+
+
+@click.command()
+@click.option("--dataset", required=True, help="Registered dataset, whose prompt is used.")
+@click.option("--tsv", type=click.Path(path_type=Path), required=True, help="The rows; any md5 will do.")
+@click.option("--registry", multiple=True, type=click.Path(path_type=Path), help="Another registry folder.")
+def command(dataset: str, tsv: Path, registry: tuple[Path, ...]) -> None:
+    """Print one JSON line per sample: its index and the messages a model gets.
+
+    An image part is shown by its digest (SHA-256 of the original bytes) and its size in pixels, width first.
+    """
+    config = load_config({}, config_files())
+    known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
+    entry = known.dataset(dataset)
+    limited = paths.parse_dataset(known.resolve_dataset(dataset))
+    image_root = paths.lmu_data(config.lmu_data) / "images" / limited.base
+    with tempfile.TemporaryDirectory(prefix="vlmake-") as folder:
+        samples, images = Path(folder) / "samples.parquet", Path(folder) / "images.arrow"
+        decode(tsv, source_record(limited.base, tsv), image_root, samples, images)
+        with ImageStore(images) as store:
+            for row in pq.read_table(samples).slice(0, limited.limit).to_pylist():
+                click.echo(json.dumps(_line(row, entry, store), ensure_ascii=False))
+
+
+def _line(row: dict[str, Any], entry: DatasetEntry, store: ImageStore) -> dict[str, Any]:
+    messages = render(entry.task, row, row["images"], entry.prompt)
+    line = {"index": row["index"], "messages": [_shown(part, store) for part in messages]}
+    return line | ({"image_error": row["image_error"]} if row["image_error"] else {})
+
+
+def _shown(part: Part, store: ImageStore) -> dict[str, Any]:
+    if part["type"] == "text":
+        return dict(part)
+    info = store.info(part["image"])
+    return {"type": "image", "digest": part["image"], "size": [info.width, info.height]}

@@ -1,0 +1,188 @@
+"""``vlmake run``: check what was asked, let Snakemake do what is missing or stale, show the scores."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from vlmake import journal, paths
+from vlmake.commands.arguments import Passed, has_option, split_targets, spread_values, with_config
+from vlmake.errors import VlmakeError
+from vlmake.planning import Plan
+from vlmake.registry import load_registry, registry_folders
+from vlmake.run_config import config_files, configured_pairs, load_config
+from vlmake.store import canonical_json
+from vlmake.work_dir import hold_work_dir, is_dry_run
+
+Pairs = list[tuple[str, str]]
+
+
+class _RunCommand(click.Command):
+    """Reads ``--data A B`` as two values, and leaves what it does not know to Snakemake."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = spread_values(args)
+        place = words.index("--") if "--" in words else len(words)
+        rest = super().parse_args(ctx, words[:place])
+        ctx.meta["after_dashes"] = words[place:]
+        return rest
+
+
+@click.command(cls=_RunCommand, context_settings={"ignore_unknown_options": True})
+@click.option("--model", "models", multiple=True, metavar="NAME...", help="Models to evaluate (else the configured).")
+@click.option("--data", "datasets", multiple=True, metavar="NAME...", help="Datasets (else the configured).")
+@click.option("--mode", type=click.Choice(["all", "infer"]), default="all", help="infer stops before scoring.")
+@click.option("--limit", type=click.IntRange(min=1), help="First rows of each dataset only; NAME@20 says the same.")
+@click.option("--work-dir", type=click.Path(path_type=Path), default=Path(), help="Where results/ and data/ lie.")
+@click.option("--registry", multiple=True, type=click.Path(path_type=Path), help="Another registry folder.")
+@click.option("--fresh", is_flag=True, help="Ask the model again; earlier answers are superseded, never deleted.")
+@click.option("--verbose", is_flag=True, help="Show Snakemake's own output.")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[SNAKEMAKE OPTIONS] [TARGETS]")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    models: tuple[str, ...],
+    datasets: tuple[str, ...],
+    mode: str,
+    limit: int | None,
+    work_dir: Path,
+    registry: tuple[Path, ...],
+    fresh: bool,
+    verbose: bool,
+    words: tuple[str, ...],
+) -> None:
+    """Evaluate models on datasets, or make the result files that are named as targets.
+
+    What is there and right is not done again; after any crash the same command goes on. Options that are not listed
+    here go to Snakemake (--cores 8, --resources gpu=4, --dry-run, --profile slurm ...).
+    """
+    passed = split_targets([*words, *ctx.meta["after_dashes"]])
+    config = load_config({"limit": limit} if limit else {}, config_files())
+    folders = [*config.registry, *map(str, registry)]
+    plan = Plan(load_registry(registry_folders(folders)), config)
+    pairs = _pairs(plan, models, datasets, passed.targets, limit)
+    asked_fresh = fresh and not is_dry_run(passed.options)
+
+    if asked_fresh:
+        _supersede(work_dir, pairs)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    command_line = _command(passed, pairs, mode, work_dir, folders, verbose)
+    if code := _snakemake(command_line):
+        _explain(command_line)
+        ctx.exit(code)
+    if asked_fresh:
+        _settle(work_dir, pairs)
+    if not is_dry_run(passed.options):
+        _show(work_dir, [] if mode == "infer" else pairs, config.data_dir)
+
+
+def _pairs(
+    plan: Plan, models: Sequence[str], datasets: Sequence[str], targets: Sequence[str], limit: int | None
+) -> Pairs:
+    """Return the (model, dataset) pairs that were asked for; raise VlmakeError for names that are not registered."""
+    if targets:
+        if models or datasets or limit:
+            raise VlmakeError("name either targets or --model/--data/--limit; a target's limit is in it: MME@20")
+        plan.check_targets(targets)
+        return list(dict.fromkeys(named for word in targets if (named := paths.parse_target(word))))
+    asked = plan.config.model_copy(
+        update={"models": models or plan.config.models, "datasets": datasets or plan.config.datasets}
+    )
+    pairs = configured_pairs(asked, plan.registry)
+    if not pairs:
+        raise VlmakeError("nothing to do: name models and datasets with --model and --data, or in config/config.yaml")
+    return pairs
+
+
+def _command(
+    passed: Passed, pairs: Pairs, mode: str, work_dir: Path, folders: Sequence[str], verbose: bool
+) -> list[str]:
+    """Return the Snakemake command line that makes what was asked for."""
+    options = _shipped_profile(passed.options)
+    if not has_option(options, "--cores", "-c", "--jobs", "-j", "--executor", "-e", "--profile"):
+        options += ["--cores", str(os.cpu_count() or 1)]
+    if not verbose and _is_quiet(options):
+        options += ["--quiet", "all"]
+    here = Path.cwd() / "config"
+    if work_dir.resolve() != Path.cwd():  # Snakemake works in work_dir, where this folder's configuration is not
+        folders = [*([str(here)] if here.is_dir() else []), *folders]
+        if (here / "config.yaml").is_file() and not has_option(options, "--configfile", "--configfiles"):
+            options += ["--configfile", str(here / "config.yaml")]
+    if folders:
+        registry = canonical_json([str(Path(folder).resolve()) for folder in folders])
+        options = with_config(options, [f"registry={registry}"])
+    path_of = paths.predictions if mode == "infer" else paths.score_csv
+    targets = passed.targets or [path_of(model, dataset) for model, dataset in pairs]
+    program = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.product_root() / "Snakefile")]
+    return [*program, "--directory", str(work_dir), *options, "--", *targets]
+
+
+def _is_quiet(options: Sequence[str]) -> bool:
+    """Tell whether our own stages say enough: on a cluster, in a plan or on request Snakemake speaks for itself."""
+    spoken = ("--quiet", "-q", "--executor", "-e", "--profile")
+    return not is_dry_run(options) and not has_option(options, *spoken)
+
+
+def _shipped_profile(options: Sequence[str]) -> list[str]:
+    """Let ``--profile slurm`` mean the profile that comes with vlmake, unless there is a folder of that name."""
+    found = list(options)
+    for place, word in enumerate(found[:-1]):
+        shipped = paths.product_root() / "profiles" / found[place + 1]
+        if word == "--profile" and not Path(found[place + 1]).exists() and shipped.is_dir():
+            found[place + 1] = str(shipped)
+    return found
+
+
+def _snakemake(command_line: Sequence[str]) -> int:
+    """Run Snakemake as a child that ends in order: a terminated vlmake interrupts it, since SIGTERM may hang it."""
+    child = subprocess.Popen(command_line)
+    signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGINT))
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:  # the terminal sent it to the child as well; let it tidy up
+            continue
+
+
+def _explain(command_line: Sequence[str]) -> None:
+    """After a failure that a quiet Snakemake kept to itself, let it plan again aloud; then say how to go on."""
+    if "--quiet" in command_line:
+        place = list(command_line).index("--quiet")
+        plan = [*command_line[:place], "--dry-run", "--quiet", "rules", "progress", *command_line[place + 2 :]]
+        planned = subprocess.run(plan, capture_output=True, text=True, check=False)
+        if planned.returncode:
+            print(planned.stderr.strip(), file=sys.stderr)
+            return
+    print("vlmake: stopped; all that was done is kept, and the same command goes on from there", file=sys.stderr)
+
+
+def _supersede(work_dir: Path, pairs: Pairs) -> None:
+    """Start a new epoch for every pair, unless a run for fresh answers was killed before its end."""
+    with hold_work_dir(work_dir):
+        for model, dataset in pairs:
+            journal.start_epoch(_journal(work_dir, model, dataset), dataset)
+
+
+def _settle(work_dir: Path, pairs: Pairs) -> None:
+    for model, dataset in pairs:
+        journal.settle_epoch(_journal(work_dir, model, dataset), dataset)
+
+
+def _journal(work_dir: Path, model: str, dataset: str) -> Path:
+    return work_dir / paths.journal(model, paths.parse_dataset(dataset).base)
+
+
+def _show(work_dir: Path, pairs: Pairs, data_dir: str) -> None:
+    """Bring summary and report up to date with every score that is present, and print the ones asked for."""
+    from vlmake.report import update_report
+    from vlmake.summary import update_summary
+    from vlmake.terminal import print_scores
+
+    if paths.present_scores(work_dir):
+        update_summary(work_dir)
+        update_report(work_dir, data_dir)
+    print_scores(pairs, work_dir)
