@@ -72,7 +72,8 @@ def open_rgb(data: bytes) -> Image.Image:
     """
     # Code that ships with models sets this for the whole process; a cut image would then pass, half grey.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
-    with _open(data) as image:
+    with _open(data) as image, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
             image.load()
             if image.mode.startswith("I;16"):
@@ -227,8 +228,8 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError("empty: no bytes")
     try:
         with warnings.catch_warnings():
-            # Pillow warns from half of the limit on; the limit itself is checked below, whatever Pillow's is set to.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of half a bomb and of odd EXIF data. The limit is checked below, whatever Pillow's is set to.
+            warnings.simplefilter("ignore")
             image = Image.open(BytesIO(data), formats=_formats())
     except Image.DecompressionBombError:
         raise ImageError(f"more than {MAX_PIXELS:,} pixels: refused as a decompression bomb") from None

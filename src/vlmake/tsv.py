@@ -110,8 +110,6 @@ class TsvReader:
 
     def _read_header(self) -> list[str]:
         physical = self._next_line()
-        if physical.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise VlmakeError(f"{self.path}: not UTF-8 but UTF-16 text; save it as UTF-8")
         physical = physical.removeprefix(_BOM)
         if not physical.strip():
             raise VlmakeError(f"{self.path}: no header: the file or its first line is empty")
@@ -138,6 +136,8 @@ class TsvReader:
             for running in self._hashes.values():
                 running.update(physical)
             if b"\0" in physical:
+                if self._line == 1 and physical.startswith((b"\xff\xfe", b"\xfe\xff")):
+                    raise VlmakeError(f"{self.path}: UTF-16 text, not UTF-8; save it as UTF-8")
                 raise VlmakeError(
                     f"{self.path}: line {self._line} (after row {self._row}) holds a NUL byte; "
                     "the file is damaged or not UTF-8 text"
