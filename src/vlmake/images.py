@@ -32,7 +32,7 @@ SCHEMA = pa.schema(
 )
 
 BATCH_BYTES = 32 << 20
-"""Image bytes gathered before a record batch is written: what the writer holds in memory."""
+"""Image bytes that go into one record batch, and what the writer holds in memory; a larger image gets its own."""
 
 MAX_PIXELS = 178_956_970
 """Larger images are refused as decompression bombs: Pillow's own limit for an error."""
@@ -88,8 +88,9 @@ class ImageWriter:
 
     def __init__(self, path: Path) -> None:
         self._known: dict[str, ImageError | None] = {}
-        self._pending: list[tuple[str, ImageInfo, bytes]] = []
+        self._pending: list[tuple[str, ImageInfo, int]] = []  # with the place behind the image's last byte
         self._pending_bytes = 0
+        self._room = bytearray(BATCH_BYTES)  # used again for every batch: fresh memory costs more than the copy
         self._sink = pa.OSFile(str(path), "wb")
         self._writer = pa.ipc.new_file(self._sink, SCHEMA)
         self.count = 0
@@ -127,26 +128,34 @@ class ImageWriter:
         return digest
 
     def _keep(self, digest: str, info: ImageInfo, data: bytes) -> None:
-        self.count += 1
-        self._pending.append((digest, info, data))
-        self._pending_bytes += len(data)
-        if self._pending_bytes >= BATCH_BYTES:
+        if self._pending_bytes + len(data) > BATCH_BYTES:
             self._flush()
+        if len(data) > len(self._room):
+            self._room = bytearray(len(data))
+        end = self._pending_bytes + len(data)
+        self._room[self._pending_bytes : end] = data
+        self._pending_bytes = end
+        self._pending.append((digest, info, end))
+        self.count += 1
 
     def _flush(self) -> None:
         if not self._pending:
             return
-        digests, infos, blobs = zip(*self._pending, strict=True)
+        digests, infos, ends = zip(*self._pending, strict=True)
+        offsets = pa.array([0, *ends], pa.int64()).buffers()[1]
+        used = pa.py_buffer(memoryview(self._room)[: self._pending_bytes])
         columns = [
             pa.array(digests, pa.string()),
             pa.array([info.format for info in infos], pa.string()),
             pa.array([info.width for info in infos], pa.int32()),
             pa.array([info.height for info in infos], pa.int32()),
-            pa.array(blobs, pa.large_binary()),
+            pa.Array.from_buffers(pa.large_binary(), len(digests), [None, offsets, used]),
         ]
+        self._writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
         self._pending.clear()
         self._pending_bytes = 0
-        self._writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+        if len(self._room) > BATCH_BYTES:
+            self._room = bytearray(BATCH_BYTES)
 
 
 class ImageStore:

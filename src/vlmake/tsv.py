@@ -150,7 +150,8 @@ class TsvReader:
 
     def _split(self, physical: bytes) -> list[bytes | None]:
         """Split the record that starts with this physical line; reads on while a quoted field is open."""
-        if physical[0] != _QUOTE and b'\t"' not in physical:
+        # The search for one byte is several times faster than that for two, and most lines hold no quote at all.
+        if b'"' not in physical or (physical[0] != _QUOTE and b'\t"' not in physical):
             return [cell or None for cell in _without_end(physical).split(b"\t")]
         record = bytearray(physical)
         cells: list[bytes | None] = []
