@@ -1,0 +1,1 @@
+"""Training of TinyVLM and of the Shapes benchmarks: everything is drawn here, nothing is downloaded."""

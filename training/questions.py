@@ -1,0 +1,370 @@
+"""Questions about scenes, in the exact wording the evaluation uses.
+
+A question also carries probes: labels at single places of its text ("this character is the one in the picture",
+"this option is the right one"). They are learned by throw-away heads during training and never seen at evaluation.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from training.scenes import (
+    CHARACTERS,
+    COLORS,
+    MAX_THINGS,
+    SHAPES,
+    SIZE,
+    Scene,
+    Thing,
+    is_training_seed,
+    is_training_word,
+    random_word,
+)
+from vlmake.prompts import OPTION_LETTERS, multiple_choice_text
+
+YES_NO_SUFFIX = " Please answer yes or no."
+SHORT_ANSWER_SUFFIX = "\nAnswer the question using a single word or phrase."
+CHOICE_CLOSING = "Please select the correct answer from the options above. \n"
+COUNT_HINT = "Written characters are not objects."
+CAPTION_REQUEST = "Describe the image."
+NUMBERS = ("zero", "one", "two", "three", "four")
+BINS = 8
+"""Centers are probed as one of so many columns and rows."""
+
+_EDGE = 4  # pixels a center must be off the middle to be called left, right, top or bottom
+_APART = 6  # pixels two centers must differ by to be compared
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A label for the token that ends at a character offset of the question text."""
+
+    kind: str
+    end: int
+    label: int
+
+
+PROBE_CLASSES = {"match": 2, "same": 2, "color": len(COLORS), "column": BINS, "row": BINS, "option": 2}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question as text, its answer, and for multiple choice the parts the text was made of."""
+
+    skill: str
+    text: str
+    answer: str
+    probes: tuple[Probe, ...] = ()
+    stem: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    hint: str | None = None
+
+
+# ---------------------------------------------------------------- yes/no: the wanted truth is an argument
+
+
+def existence_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
+    """Ask whether a colored shape is there; a false one often shares its color or shape with a true one."""
+    if truth:
+        thing = rng.choice(scene.things)
+        color, shape = thing.color, thing.shape
+    else:
+        color, shape = _absent_kind(scene, rng)
+    return existence_question(color, shape, truth)
+
+
+def existence_question(color: str, shape: str, truth: bool) -> Question:
+    """Return the question about one kind of thing."""
+    article = "an" if color[0] in "aeiou" else "a"
+    stem = f"Is there {article} {color} {shape} in the image?"
+    return _yes_no("existence_yn", stem, truth, [_probe(stem, shape, "match", truth)])
+
+
+def color_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
+    """Ask whether a thing named by its shape has a color."""
+    thing = rng.choice(scene.unique_shapes())
+    color = thing.color if truth else rng.choice([c for c in COLORS if c != thing.color])
+    stem = f"Is the {thing.shape} {color}?"
+    return _yes_no("color_yn", stem, truth, [*_where(stem, thing), _probe(stem, color, "match", truth)])
+
+
+def count_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
+    """Ask whether there are so many things."""
+    number = len(scene.things)
+    if not truth:
+        number = rng.choice([n for n in range(len(NUMBERS)) if n != number])
+    stem = "Is there one object in the image?" if number == 1 else f"Are there {NUMBERS[number]} objects in the image?"
+    return _yes_no("count_yn", stem, truth, [_probe(stem, NUMBERS[number], "match", truth)])
+
+
+def position_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
+    """Ask how two things of different shapes lie to each other."""
+    first, second, across = rng.choice(_comparable_pairs(scene))
+    if across:
+        before, after = "to the left of", "to the right of"
+        is_before = first.x < second.x
+    else:
+        before, after = "above", "below"
+        is_before = first.y < second.y
+    relation = before if is_before == truth else after
+    stem = f"Is the {first.shape} {relation} the {second.shape}?"
+    return _yes_no("position_yn", stem, truth, [*_where(stem, first), *_where(stem, second)])
+
+
+def ocr_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
+    """Ask whether a string is written; a false one often differs by one character only."""
+    assert scene.word
+    word = scene.word if truth else wrong_word(scene, rng)
+    stem = f'Is the word "{word}" written in the image?'
+    return _yes_no("ocr_yn", stem, truth, _character_probes(stem.index('"') + 1, word, scene.word))
+
+
+# ---------------------------------------------------------------- open answers
+
+
+def color_open(scene: Scene, rng: random.Random) -> Question:
+    """Ask for the color of a thing named by its shape."""
+    thing = rng.choice(scene.unique_shapes())
+    stem = f"What color is the {thing.shape}?"
+    return _open("color_open", stem, thing.color, _where(stem, thing))
+
+
+def shape_open(scene: Scene, rng: random.Random) -> Question:
+    """Ask for the shape of a thing named by its color."""
+    thing = rng.choice(scene.unique_colors())
+    return _open("shape_open", f"What shape is the {thing.color} object?", thing.shape)
+
+
+def count_open(scene: Scene, rng: random.Random) -> Question:
+    """Ask how many things there are."""
+    return _open("count_open", "How many objects are in the image?", str(len(scene.things)))
+
+
+def side_open(scene: Scene, rng: random.Random) -> Question:
+    """Ask for the half of the picture a thing is in."""
+    thing = rng.choice([t for t in scene.unique_shapes() if _off_middle(t.x)])
+    stem = f"Is the {thing.shape} in the left or right half of the image?"
+    return _open("side_open", stem, _across(thing), _where(stem, thing))
+
+
+def ocr_open(scene: Scene, rng: random.Random) -> Question:
+    """Ask for the written string."""
+    assert scene.word
+    return _open("ocr_open", "What is written in the image?", scene.word)
+
+
+# ---------------------------------------------------------------- multiple choice
+
+
+def color_mcq(scene: Scene, rng: random.Random) -> Question:
+    """Choose the color of a thing named by its shape."""
+    thing = rng.choice(scene.unique_shapes())
+    return _choice("color_mcq", f"What color is the {thing.shape}?", thing.color, list(COLORS), rng)
+
+
+def shape_mcq(scene: Scene, rng: random.Random) -> Question:
+    """Choose the shape of a thing named by its color."""
+    thing = rng.choice(scene.unique_colors())
+    return _choice("shape_mcq", f"What shape is the {thing.color} object?", thing.shape, SHAPES, rng)
+
+
+def count_mcq(scene: Scene, rng: random.Random) -> Question:
+    """Choose how many things there are, sometimes with a hint before the question."""
+    numbers = [str(n) for n in range(len(NUMBERS))]
+    hint = COUNT_HINT if rng.random() < 0.3 else None
+    return _choice("count_mcq", "How many objects are in the image?", str(len(scene.things)), numbers, rng, hint)
+
+
+def quadrant_mcq(scene: Scene, rng: random.Random) -> Question:
+    """Choose the quarter of the picture a thing is in."""
+    thing = rng.choice([t for t in scene.unique_shapes() if _off_middle(t.x) and _off_middle(t.y)])
+    corners = [f"{v} {h}" for v in ("top", "bottom") for h in ("left", "right")]
+    question = _choice("quadrant_mcq", f"Where is the {thing.shape}?", f"{_down(thing)} {_across(thing)}", corners, rng)
+    return _with_probes(question, _where(question.text, thing))
+
+
+def ocr_mcq(scene: Scene, rng: random.Random) -> Question:
+    """Choose the written string."""
+    assert scene.word
+    pool: dict[str, None] = {}
+    while len(pool) < 3:
+        pool[wrong_word(scene, rng)] = None
+    question = _choice("ocr_mcq", "What is written in the image?", scene.word, list(pool), rng)
+    probes: list[Probe] = []
+    for line in option_lines(question.options):
+        probes += _character_probes(question.text.index(line) + 3, line[3:-1], scene.word)
+    return _with_probes(question, probes)
+
+
+# ---------------------------------------------------------------- caption
+
+
+def caption(scene: Scene, rng: random.Random) -> Question:
+    """Ask for everything in the picture: the densest supervision a text can give."""
+    things = "".join(f" {t.color} {t.shape} {_down(t)} {_across(t)}," for t in sorted(scene.things, key=lambda t: t.x))
+    answer = f"{len(scene.things)} objects:{things} text {scene.word or 'none'}"
+    return Question("caption", CAPTION_REQUEST, answer, stem=CAPTION_REQUEST)
+
+
+# ---------------------------------------------------------------- the list of skills
+
+YES_NO_SKILLS: dict[str, Callable[[Scene, random.Random, bool], Question]] = {
+    "existence_yn": existence_yn,
+    "color_yn": color_yn,
+    "count_yn": count_yn,
+    "position_yn": position_yn,
+    "ocr_yn": ocr_yn,
+}
+OTHER_SKILLS: dict[str, Callable[[Scene, random.Random], Question]] = {
+    "color_open": color_open,
+    "shape_open": shape_open,
+    "count_open": count_open,
+    "side_open": side_open,
+    "ocr_open": ocr_open,
+    "color_mcq": color_mcq,
+    "shape_mcq": shape_mcq,
+    "count_mcq": count_mcq,
+    "quadrant_mcq": quadrant_mcq,
+    "ocr_mcq": ocr_mcq,
+    "caption": caption,
+}
+SKILLS = (*YES_NO_SKILLS, *(skill for skill in OTHER_SKILLS if skill != "caption"))
+"""Every evaluated skill."""
+
+
+def applies(skill: str, scene: Scene) -> bool:
+    """Return whether a question of this skill can be asked about the scene."""
+    subject, _, _ = skill.partition("_")
+    if subject == "ocr":
+        return scene.word is not None
+    if subject == "color":
+        return bool(scene.unique_shapes())
+    if subject == "shape":
+        return bool(scene.unique_colors())
+    if subject == "position":
+        return bool(_comparable_pairs(scene))
+    if subject == "side":
+        return any(_off_middle(t.x) for t in scene.unique_shapes())
+    if subject == "quadrant":
+        return any(_off_middle(t.x) and _off_middle(t.y) for t in scene.unique_shapes())
+    return True
+
+
+def ask(skill: str, scene: Scene, rng: random.Random) -> Question:
+    """Return one question of a skill; yes and no are equally likely wherever both are possible."""
+    if skill not in YES_NO_SKILLS:
+        return OTHER_SKILLS[skill](scene, rng)
+    truth = rng.random() < 0.5 and (skill != "existence_yn" or bool(scene.things))
+    return YES_NO_SKILLS[skill](scene, rng, truth)
+
+
+def with_frame(question: Question, rng: random.Random) -> Question:
+    """Put a yes/no question into one of its trained frames: bare, with the yes/no suffix, or with the short one."""
+    if question.skill not in YES_NO_SKILLS:
+        return question
+    frame = rng.choices((YES_NO_SUFFIX, "", SHORT_ANSWER_SUFFIX), (60, 30, 10))[0]
+    return Question(question.skill, question.stem + frame, question.answer, question.probes, question.stem)
+
+
+def wrong_word(scene: Scene, rng: random.Random) -> str:
+    """Return a string of the scene's split that is not the written one: mostly one character off."""
+    assert scene.word
+    training = is_training_seed(scene.seed)
+    for _ in range(20 if rng.random() < 0.6 else 0):
+        at = rng.randrange(len(scene.word))
+        word = scene.word[:at] + rng.choice(CHARACTERS) + scene.word[at + 1 :]
+        if word != scene.word and is_training_word(word) == training:
+            return word
+    while (word := random_word(rng, training)) == scene.word:
+        pass
+    return word
+
+
+def option_lines(options: Mapping[str, str]) -> list[str]:
+    """Return the options as they stand in the prompt."""
+    return [f"{letter}. {text}\n" for letter, text in options.items()]
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def _yes_no(skill: str, stem: str, truth: bool, probes: Sequence[Probe]) -> Question:
+    return Question(skill, stem + YES_NO_SUFFIX, "Yes" if truth else "No", tuple(probes), stem)
+
+
+def _open(skill: str, stem: str, answer: str, probes: Sequence[Probe] = ()) -> Question:
+    return Question(skill, stem + SHORT_ANSWER_SUFFIX, answer, tuple(probes), stem)
+
+
+def _choice(
+    skill: str, stem: str, answer: str, pool: Sequence[str], rng: random.Random, hint: str | None = None
+) -> Question:
+    """Return a multiple choice question with four options, sometimes fewer; each option's end is probed."""
+    number = rng.choices((4, 3, 2), (80, 14, 6))[0]
+    texts = [*rng.sample([text for text in pool if text != answer], number - 1), answer]
+    rng.shuffle(texts)
+    options = dict(zip(OPTION_LETTERS, texts, strict=False))
+    text = multiple_choice_text(stem, options, hint)
+    gold = next(letter for letter, option in options.items() if option == answer)
+    probes = tuple(
+        Probe("option", text.index(line) + len(line), int(line[3:-1] == answer)) for line in option_lines(options)
+    )
+    return Question(skill, text, gold, probes, stem, options, hint)
+
+
+def _with_probes(question: Question, probes: Sequence[Probe]) -> Question:
+    probes = (*question.probes, *probes)
+    return Question(
+        question.skill, question.text, question.answer, probes, question.stem, question.options, question.hint
+    )
+
+
+def _probe(text: str, word: str, kind: str, label: int) -> Probe:
+    return Probe(kind, text.index(word) + len(word), int(label))
+
+
+def _where(text: str, thing: Thing) -> list[Probe]:
+    """Probe place and color of a thing where its shape is named."""
+    column, row = int(thing.x * BINS / SIZE), int(thing.y * BINS / SIZE)
+    color = list(COLORS).index(thing.color)
+    return [_probe(text, thing.shape, *pair) for pair in (("column", column), ("row", row), ("color", color))]
+
+
+def _character_probes(start: int, word: str, written: str) -> list[Probe]:
+    """Probe for each character of a mentioned string whether the same one is written at its place."""
+    return [Probe("same", start + i + 1, int(word[i] == written[i])) for i in range(len(word))]
+
+
+def _absent_kind(scene: Scene, rng: random.Random) -> tuple[str, str]:
+    present = {(t.color, t.shape) for t in scene.things}
+    while True:
+        color, shape = rng.choice(list(COLORS)), rng.choice(SHAPES)
+        if scene.things and rng.random() < 0.6:
+            thing = rng.choice(scene.things)
+            color, shape = (thing.color, shape) if rng.random() < 0.5 else (color, thing.shape)
+        if (color, shape) not in present:
+            return color, shape
+
+
+def _comparable_pairs(scene: Scene) -> list[tuple[Thing, Thing, bool]]:
+    """Return (first, second, across) for each two things of unique shape that are clearly apart in that direction."""
+    things = scene.unique_shapes()
+    pairs = [(a, b) for a in things for b in things if a is not b]
+    return [(a, b, True) for a, b in pairs if abs(a.x - b.x) >= _APART] + [
+        (a, b, False) for a, b in pairs if abs(a.y - b.y) >= _APART
+    ]
+
+
+def _off_middle(value: float) -> bool:
+    return abs(value - SIZE / 2) >= _EDGE
+
+
+def _across(thing: Thing) -> str:
+    return "left" if thing.x < SIZE / 2 else "right"
+
+
+def _down(thing: Thing) -> str:
+    return "top" if thing.y < SIZE / 2 else "bottom"
+
+
+assert len(NUMBERS) > MAX_THINGS
