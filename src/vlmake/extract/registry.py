@@ -1,0 +1,34 @@
+"""Which module extracts the answers of which task; modules are imported when a task is scored."""
+
+import importlib
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:  # planning reads this registry, and pandas takes half a second to load
+    import pandas as pd
+
+    from vlmake.extract.answer import Extraction
+
+EXTRACTORS = {
+    "yes_no": "vlmake.extract.yes_no",
+    "multiple_choice": "vlmake.extract.multiple_choice",
+    "vqa": "vlmake.extract.vqa",
+}
+
+
+class Extractor(Protocol):
+    """What a task's module offers; ``frame`` is the benchmark as the protocol sees it, one row a sample.
+
+    Columns of ``frame``: those of the benchmark, ``prediction`` (text as the protocol sees it, None where the
+    protocol sees none) and ``raw`` (the prediction's own text or None).
+    """
+
+    def extract(self, frame: "pd.DataFrame", protocol: str) -> "list[Extraction]":
+        """Return the answer of every row."""
+
+    def gold(self, frame: "pd.DataFrame", protocol: str) -> list[Any]:
+        """Return what is right for every row, in the form that the task's metrics compare with."""
+
+
+def load_extractor(task: str) -> Extractor:
+    """Return the module that extracts the answers of ``task``."""
+    return cast(Extractor, importlib.import_module(EXTRACTORS[task]))

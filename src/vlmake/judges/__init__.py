@@ -1,0 +1,1 @@
+"""Who settles what the extraction rules left open; one module a judge."""

@@ -1,0 +1,1 @@
+"""Answers → score table: one small module a metric, plus its line in ``registry.py``."""

@@ -1,0 +1,262 @@
+"""Predictions that exist already, in the formats in which other tools leave them.
+
+A reader gives two columns, ``index`` (text) and ``prediction`` (text or null), and keeps the text as it is: ``NA``,
+``007`` and ``=1+1`` stay what they are, and only a cell that is truly empty is null. Pickles are refused: loading one
+runs whatever code its author put there.
+"""
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vlmake.errors import VlmakeError, did_you_mean
+from vlmake.tsv import TsvReader
+
+COLUMNS = ("index", "prediction")
+
+Place = str
+"""Where a record stands in its file, for error lines: ``line 7``, ``row 7``."""
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Return the predictions in ``path``, chosen by its ending: jsonl, json, csv, tsv, parquet or xlsx.
+
+    Returns:
+        ``index`` (text, each once), ``prediction`` (text or None) and ``status``: the file's own where it has that
+        column, else ok, empty (a text without characters other than blanks) or model_error (no prediction).
+
+    Raises:
+        VlmakeError: An unreadable file (with the row), a missing column, a repeated index, another format.
+    """
+    path = Path(path)
+    ending = path.suffix.lower()
+    if ending in (".pkl", ".pickle"):
+        raise VlmakeError(f"{path}: pickles are not read, because loading one runs code; export it as jsonl or csv")
+    if ending not in READERS:
+        raise VlmakeError(f"{path}: unknown format '{ending or path.name}'; known: {', '.join(READERS)}")
+    if not path.is_file():
+        raise VlmakeError(f"cannot read {path}: {'it is a folder' if path.is_dir() else 'no such file'}")
+    indices: dict[str, Place] = {}
+    rows: list[tuple[str, str | None, str]] = []
+    for place, index, prediction, status in READERS[ending](path):
+        if index is None or index == "":
+            raise VlmakeError(f"{path}: {place} has no index")
+        if index in indices:
+            raise VlmakeError(f"{path}: index '{index}' is there twice: {indices[index]} and {place}")
+        indices[index] = place
+        rows.append((index, prediction, status or _status(prediction)))
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [(), (), ()]
+    names = (*COLUMNS, "status")
+    return pd.DataFrame(
+        {name: pd.Series(list(values), dtype=object) for name, values in zip(names, columns, strict=True)}
+    )
+
+
+def complete(predictions: pd.DataFrame, samples: pd.DataFrame, source: str) -> tuple[pd.DataFrame, int]:
+    """Return one prediction for every sample, in the benchmark's order, and how many samples had none.
+
+    A sample without a prediction gets a null one with the status ``model_error``.
+
+    Args:
+        predictions: As ``read_predictions`` returns them.
+        samples: The benchmark, with ``index`` as text.
+        source: The predictions' file, for the error line.
+
+    Raises:
+        VlmakeError: A prediction of a sample that the benchmark does not have.
+    """
+    known = [str(index) for index in samples["index"]]
+    wanted = set(known)
+    for index in predictions["index"]:
+        if index not in wanted:
+            raise VlmakeError(f"{source}: index '{index}' is not in the dataset{did_you_mean(index, known[:1000])}")
+    present = set(predictions["index"])
+    ordered = predictions.set_index("index").reindex(known)
+    missing = [index not in present for index in known]
+    result = pd.DataFrame(
+        {
+            "index": pd.Series(known, dtype=object),
+            "prediction": pd.Series(
+                [None if pd.isna(text) else text for text in ordered["prediction"].tolist()], dtype=object
+            ),
+            "status": pd.Series(
+                ["model_error" if gone else status for gone, status in zip(missing, ordered["status"], strict=True)],
+                dtype=object,
+            ),
+        }
+    )
+    return result, sum(missing)
+
+
+Row = tuple[Place, str | None, str | None, str | None]
+"""Place, index, prediction and the file's own status."""
+
+
+def _status(prediction: str | None) -> str:
+    if prediction is None:
+        return "model_error"
+    return "ok" if prediction.strip() else "empty"
+
+
+def _read_jsonl(path: Path) -> Iterator[Row]:
+    for number, line in enumerate(_utf8(path).split("\n"), 1):
+        if line.strip():
+            yield _from_object(path, f"line {number}", _json(path, f"line {number}", line))
+
+
+def _read_json(path: Path) -> Iterator[Row]:
+    content = _json(path, "the file", _utf8(path))
+    if not isinstance(content, list):
+        raise VlmakeError(f"{path}: a JSON file of predictions is a list of objects with 'index' and 'prediction'")
+    for number, item in enumerate(content, 1):
+        yield _from_object(path, f"item {number}", item)
+
+
+def _json(path: Path, place: Place, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise VlmakeError(f"{path}: {place} is not JSON: {getattr(error, 'msg', 'nested too deep')}") from None
+
+
+def _from_object(path: Path, place: Place, item: Any) -> Row:
+    if not isinstance(item, dict):
+        raise VlmakeError(f"{path}: {place} is not an object with 'index' and 'prediction'")
+    _check_columns(path, item, f" in {place}")
+    index, prediction, status = item["index"], item["prediction"], item.get("status")
+    if isinstance(index, bool) or not isinstance(index, str | int):
+        raise VlmakeError(f"{path}: {place}: 'index' is neither a text nor a whole number")
+    if isinstance(prediction, list | dict):
+        raise VlmakeError(f"{path}: {place}: 'prediction' is neither a text nor null")
+    text = prediction if prediction is None or isinstance(prediction, str) else json.dumps(prediction)
+    return place, str(index), text, None if status is None else str(status)
+
+
+def _read_csv(path: Path) -> Iterator[Row]:
+    limit = csv.field_size_limit(1 << 30)  # an answer may be longer than csv's 128 KiB
+    try:
+        lines = csv.reader(io.StringIO(_utf8(path), newline=""), strict=True)
+        header = next(lines, None)
+        if not header:
+            raise VlmakeError(f"{path}: no header: the file or its first line is empty")
+        places = _places(path, header)
+        for number, cells in enumerate(lines, 1):
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise VlmakeError(f"{path}: row {number} has {len(cells)} cells and the header {len(header)}")
+            yield _from_cells(f"row {number}", [cell or None for cell in cells], places)
+    except csv.Error as error:
+        raise VlmakeError(f"{path}: line {lines.line_num}: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _read_tsv(path: Path) -> Iterator[Row]:
+    with TsvReader(path, as_bytes={"image"}) as table:
+        places = _places(path, table.header)
+        for row in table:
+            cells = [None if cell is None or isinstance(cell, bytes) else cell or None for cell in row.cells]
+            yield _from_cells(f"row {row.number}", cells, places)
+
+
+def _read_parquet(path: Path) -> Iterator[Row]:
+    try:
+        file = pq.ParquetFile(path)
+        _check_columns(path, file.schema_arrow.names)
+        names = [name for name in (*COLUMNS, "status", "repeat") if name in file.schema_arrow.names]
+        rows = file.read(columns=names).to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise VlmakeError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from None
+    for number, row in enumerate(rows, 1):
+        if row.get("repeat"):
+            continue  # the first of several generations is the one that is scored
+        index, prediction, status = (row.get(name) for name in (*COLUMNS, "status"))
+        yield f"row {number}", _plain(index), _plain(prediction), None if status is None else str(status)
+
+
+def _read_xlsx(path: Path) -> Iterator[Row]:
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        book = load_workbook(path, read_only=True, data_only=False)
+    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, SyntaxError) as error:
+        raise VlmakeError(f"{path}: not a readable spreadsheet: {str(error) or type(error).__name__}") from None
+    try:
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()
+        lines = sheet.iter_rows(values_only=True)
+        header = next(lines, None)
+        if not header:
+            raise VlmakeError(f"{path}: no header: the first sheet is empty")
+        places = _places(path, [str(name) if name is not None else "" for name in header])
+        for number, cells in enumerate(lines, 1):
+            if all(cell is None for cell in cells):
+                continue
+            padded = [*map(_plain, cells), *([None] * (len(header) - len(cells)))]
+            yield _from_cells(f"row {number}", padded, places)
+    finally:
+        book.close()
+
+
+def _plain(value: Any) -> str | None:
+    """Return a typed cell as text: whole numbers without a point, as spreadsheets show them."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
+
+
+def _places(path: Path, header: Sequence[str]) -> dict[str, int]:
+    """Return where the columns stand; VlmakeError when one that is needed is missing or there twice."""
+    names = [name.removeprefix("\ufeff").strip() for name in header]
+    _check_columns(path, names)
+    for name in COLUMNS:
+        if names.count(name) > 1:
+            raise VlmakeError(f"{path}: column '{name}' is there {names.count(name)} times")
+    return {name: names.index(name) for name in (*COLUMNS, "status") if name in names}
+
+
+def _check_columns(path: Path, names: Any, where: str = "") -> None:
+    for column in COLUMNS:
+        if column not in names:
+            raise VlmakeError(
+                f"{path}: no '{column}'{where}{did_you_mean(column, names)}; there is: {', '.join(names)}"
+            )
+
+
+def _from_cells(place: Place, cells: Sequence[str | None], places: dict[str, int]) -> Row:
+    values = [cells[places[name]] if name in places else None for name in (*COLUMNS, "status")]
+    return place, values[0], values[1], values[2]
+
+
+def _utf8(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise VlmakeError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        return content.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise VlmakeError(f"{path}: line {line} is not UTF-8 text; save the file as UTF-8") from None
+
+
+READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
+    ".jsonl": _read_jsonl,
+    ".json": _read_json,
+    ".csv": _read_csv,
+    ".tsv": _read_tsv,
+    ".parquet": _read_parquet,
+    ".xlsx": _read_xlsx,
+}

@@ -1,0 +1,62 @@
+"""Score stage: samples and predictions in, judged rows, table and detail out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vlmake import __version__
+from vlmake.errors import VlmakeError
+from vlmake.program import run_program
+from vlmake.score_files import write_detail, write_judged, write_table
+from vlmake.scoring import ScoringSpec, score
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.option("--spec", required=True, help="Dataset, task, metric and protocol, as one JSON object.")
+@click.option("--samples", required=True, type=FILE, help="The decoded benchmark (Parquet).")
+@click.option("--predictions", required=True, type=FILE, help="The models' answers (Parquet).")
+@click.option("--judged", required=True, type=FILE, help="Written: one row a sample and protocol (Parquet).")
+@click.option("--table", required=True, type=FILE, help="Written: the configured protocol's score table (CSV).")
+@click.option("--detail", required=True, type=FILE, help="Written: every protocol's numbers and provenance (JSON).")
+def main(spec: str, samples: Path, predictions: Path, judged: Path, table: Path, detail: Path) -> None:
+    """Extract the answers and score them, in every protocol."""
+    wanted = _json_object(spec, "--spec")
+    answers, made_by = _read(predictions)
+    result = score(_read(samples)[0], answers, ScoringSpec.from_mapping(wanted))
+    provenance = {"predictions": made_by, "scoring": wanted, "vlmake": __version__}
+    write_judged(result, judged)
+    write_table(result, table)
+    write_detail(result, provenance, detail)
+
+
+def _read(path: Path) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+    """Return a Parquet table and the JSON object under ``vlmake`` in its schema's metadata, if there is one."""
+    try:
+        content = pq.read_table(path)
+    except FileNotFoundError:
+        raise VlmakeError(f"{path} is not there") from None
+    except pa.ArrowInvalid as error:
+        raise VlmakeError(f"{path}: not a readable Parquet file: {error}") from None
+    about = (content.schema.metadata or {}).get(b"vlmake")
+    return content.to_pandas(), None if about is None else _json_object(about.decode(), f"{path}: metadata")
+
+
+def _json_object(text: str, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise VlmakeError(f"{where}: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise VlmakeError(f"{where}: not a JSON object")
+    return value
+
+
+if __name__ == "__main__":
+    run_program("score", main)
