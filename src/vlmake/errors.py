@@ -13,6 +13,8 @@ class VlmakeError(Exception):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'X'?"`` for the closest of the known names, or an empty string."""
-    folded = {candidate.casefold(): candidate for candidate in known}
-    close = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    return f"; did you mean '{folded[close[0]]}'?" if close else ""
+    candidates = list(known)
+    folded = {candidate.casefold(): candidate for candidate in candidates}
+    close = get_close_matches(name, candidates, n=1, cutoff=0.75)
+    close = close or [folded[found] for found in get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)]
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -89,7 +89,7 @@ def parse_line(line: bytes) -> Prediction | None:
     """Return the prediction on a journal line, or None if the line is torn, foreign or malformed."""
     try:
         values = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(values, dict) or values.keys() != _FIELD_TYPES.keys():
         return None

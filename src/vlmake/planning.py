@@ -3,6 +3,7 @@
 Everything here is cheap and offline: it runs for every job of every plan, before any work.
 """
 
+import json
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -88,13 +89,21 @@ class Plan:
         return paths.lmu_data(self.config.lmu_data) / "images" / base
 
     def source_spec(self, base: str) -> str:
-        """Return what makes the downloaded file stale: accepted md5s, or the content of a local file."""
+        """Return what makes the downloaded file stale: accepted md5s, or the content of a local file.
+
+        A local file that is gone stales nothing that was made from it.
+        """
         entry = self.registry.datasets[base]
-        if entry.path is None:
-            return canonical_json({"md5": sorted(entry.md5)})
-        if not Path(entry.path).is_file():
-            raise VlmakeError(f"dataset '{base}': {entry.path} is not there")
-        return canonical_json({"sha256": digests.file_digest(Path(entry.path)), "md5": sorted(entry.md5)})
+        content: dict[str, Any] = {"md5": sorted(entry.md5)}
+        if entry.path is not None:
+            content["sha256"] = self._local_digest(Path(entry.path), base)
+        return canonical_json(content)
+
+    def _local_digest(self, tsv: Path, base: str) -> str | None:
+        if tsv.is_file():
+            return digests.file_digest(tsv)
+        known = Path(paths.source(base, self.config.data_dir))
+        return str(json.loads(known.read_text(encoding="utf-8"))["sha256"]) if known.is_file() else None
 
     def inference_spec(self, model: str, dataset: str) -> str:
         """Return what makes predictions stale: checkpoint, settings, prompt, and a request for fresh ones."""

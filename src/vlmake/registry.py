@@ -164,10 +164,8 @@ def read_yaml(file: Path) -> Any:
 
 def validate(kind: type[Model], values: Any, where: str) -> Model:
     """Return the typed entry; raise VlmakeError with the first fault as one line."""
-    if not isinstance(values, dict):
-        raise VlmakeError(f"{where}: expected keys and values, found {values!r}")
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(_mapping(values, where))
     except ValidationError as error:
         fault = error.errors()[0]
         key = ".".join(str(part) for part in fault["loc"])
@@ -186,11 +184,21 @@ def _read_family_files(folder: Path, section: str, kind: type[Model]) -> dict[st
         unknown = set(content) - {"defaults", section} if isinstance(content, dict) else {repr(content)}
         if unknown:
             raise VlmakeError(f"{file}: expected 'defaults' and '{section}', found {', '.join(sorted(unknown))}")
-        for name, values in (content.get(section) or {}).items():
+        for name, values in _mapping(content.get(section), f"{file}: {section}").items():
             _check_name(str(name), file)
-            merged = {**(content.get("defaults") or {}), **(values or {})}
-            found[str(name)] = validate(kind, _anchored(merged, file), f"{file}: {name}")
+            where = f"{file}: {name}"
+            own = _mapping(values, where)
+            merged = _mapping(content.get("defaults"), f"{file}: defaults") | own
+            found[str(name)] = validate(kind, _anchored(merged, file), where)
     return found
+
+
+def _mapping(values: Any, where: str) -> dict[str, Any]:
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise VlmakeError(f"{where}: expected keys and values, found {values!r}")
+    return values
 
 
 def _check_name(name: str, file: Path) -> None:

@@ -16,7 +16,9 @@ SCRIPTS = paths.scripts()
 try:
     RUN = load_config(config, config_files())
     REGISTRY_FOLDERS = registry_folders(RUN.registry)
-    REGISTRY_ARGUMENTS = [word for folder in REGISTRY_FOLDERS for word in ("--registry", str(folder))]
+    REGISTRY_ARGUMENTS = [
+        word for folder in REGISTRY_FOLDERS for word in ("--registry", str(folder))
+    ]
     PLAN = Plan(load_registry(REGISTRY_FOLDERS), RUN)
     PLAN.check_targets(sys.argv[1:])
     PAIRS = configured_pairs(RUN, PLAN.registry)

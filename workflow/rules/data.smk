@@ -2,10 +2,10 @@ rule download:
     """The published TSV, checked; what was found becomes a small file that everything after depends on."""
     output:
         source=paths.source("{base}", RUN.data_dir),
+    localrule: True
     params:
         spec=lambda w: PLAN.source_spec(w.base),
         where=lambda w: PLAN.download_arguments(w.base),
-    localrule: True
     shell:
         "{PYTHON:q} {SCRIPTS:q}/download.py --dataset {wildcards.base:q} --source {output.source:q} {params.where:q}"
 

@@ -19,12 +19,12 @@ rule infer:
         timing=paths.timing("{model}", "{dataset}"),
     wildcard_constraints:
         dataset=PLAN.one_shard_pattern(),
-    params:
-        spec=lambda w: PLAN.inference_spec(w.model, w.dataset),
-        journal=lambda w: paths.journal(w.model, base_of(w)),
     threads: 1
     resources:
         gpu=lambda w: PLAN.registry.models[w.model].gpus,
+    params:
+        spec=lambda w: PLAN.inference_spec(w.model, w.dataset),
+        journal=lambda w: paths.journal(w.model, base_of(w)),
     shell:
         INFER + " --predictions {output.predictions:q} --timing {output.timing:q}"
 
@@ -36,14 +36,15 @@ rule infer_shard:
         images=images_of,
     output:
         shard=temp(paths.shard("{model}", "{dataset}")),
-    params:
-        spec=lambda w: PLAN.inference_spec(w.model, w.dataset),
-        journal=lambda w: paths.journal(w.model, base_of(w)),
     threads: 1
     resources:
         gpu=lambda w: PLAN.registry.models[w.model].gpus,
+    params:
+        spec=lambda w: PLAN.inference_spec(w.model, w.dataset),
+        journal=lambda w: paths.journal(w.model, base_of(w)),
     shell:
-        INFER + " --shard {wildcards.shard} --shards {wildcards.shards} --output {output.shard:q}"
+        INFER
+        + " --shard {wildcards.shard} --shards {wildcards.shards} --output {output.shard:q}"
 
 
 rule merge:

@@ -1,5 +1,6 @@
 # Both files show every score that is present in the work directory, configured or not.
 
+
 rule summary:
     """All scores in one table."""
     input:

@@ -7,9 +7,9 @@ rule score:
         judged=paths.judged("{model}", "{dataset}"),
         table=paths.score_csv("{model}", "{dataset}"),
         detail=paths.score_json("{model}", "{dataset}"),
+    localrule: True
     params:
         spec=lambda w: PLAN.scoring_spec(w.dataset),
-    localrule: True
     shell:
         "{PYTHON:q} {SCRIPTS:q}/score.py --spec {params.spec:q} --samples {input.samples:q}"
         " --predictions {input.predictions:q} --judged {output.judged:q}"

@@ -153,9 +153,9 @@ def _explain(command_line: Sequence[str]) -> None:
     if "--quiet" in command_line:
         place = list(command_line).index("--quiet")
         plan = [*command_line[:place], "--dry-run", "--quiet", "rules", "progress", *command_line[place + 2 :]]
-        planned = subprocess.run(plan, capture_output=True, text=True, check=False)
+        planned = subprocess.run(plan, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if planned.returncode:
-            print(planned.stderr.strip(), file=sys.stderr)
+            print(planned.stdout.strip(), file=sys.stderr)
             return
     print("vlmake: stopped; all that was done is kept, and the same command goes on from there", file=sys.stderr)
 

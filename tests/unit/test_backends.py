@@ -1,0 +1,116 @@
+"""Any native checkpoint folder runs by one entry: real classes of transformers with random weights."""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.conftest import TINY_VLM
+from vlmake.backends import load
+from vlmake.backends.base import Backend, Output, Request
+from vlmake.errors import VlmakeError
+from vlmake.images import ImageError
+from vlmake.model_spec import ModelSpec, RuntimeOptions
+from vlmake.registry import ModelEntry
+
+
+def picture(color: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), color).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+PICTURES = {color: picture(color) for color in ("red", "green", "blue")}
+
+
+def request(text: str, *colors: str, tokens: int = 6) -> Request:
+    messages = [{"type": "image", "image": color} for color in colors] + [{"type": "text", "text": text}]
+    return Request(messages, {color: PICTURES[color] for color in colors}, tokens)
+
+
+REQUESTS = [
+    request("What is this?", "red"),
+    request("Is it green? A much longer question, so that padding is needed.", "green"),
+    request("Which of the two?", "red", "blue"),
+    request("No picture at all."),
+    request("What is this?", "blue"),
+]
+
+
+def open_backend(folder: Path, **settings: object) -> Backend:
+    entry = ModelEntry.model_validate({"path": str(folder), "dtype": "float32", "device": "cpu", **settings})
+    return load(ModelSpec("Tiny", entry, folder, "local:x", "float32"), RuntimeOptions("cpu"))
+
+
+@pytest.fixture(scope="module", params=["TinyVLM", "idefics3", "qwen2_vl"])
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Backend:
+    from tests.checkpoints import tiny
+
+    if request.param == "TinyVLM":
+        return open_backend(TINY_VLM)
+    build: Callable[[Path], Path] = getattr(tiny, request.param)
+    return open_backend(build(tmp_path_factory.mktemp(request.param)))
+
+
+def test_batch_equals_single_samples(backend: Backend) -> None:
+    singles = [backend.generate([item])[0] for item in REQUESTS]
+    assert backend.generate(REQUESTS) == singles
+    assert backend.generate(REQUESTS[::-1]) == singles[::-1]
+
+
+def test_pictures_reach_the_model(backend: Backend) -> None:
+    answers = backend.generate([request("What color?", color, tokens=8) for color in PICTURES])
+    assert len({item.prompt_tokens for item in answers}) == 1
+    assert len({item.text for item in answers}) > 1, "the answer does not depend on the picture"
+
+
+def test_length_is_bounded_and_told(backend: Backend) -> None:
+    (answer,) = backend.generate([request("Tell me everything.", "red", tokens=1)])
+    assert answer.completion_tokens == 1
+    assert answer.finish_reason in ("length", "stop")
+
+
+def test_truncated_picture_is_an_image_error(backend: Backend) -> None:
+    noise = io.BytesIO()
+    Image.effect_noise((64, 64), 80).convert("RGB").save(noise, "JPEG")
+    broken = Request(REQUESTS[0].messages, {"red": noise.getvalue()[:900]}, 4)
+    with pytest.raises(ImageError):
+        backend.generate([broken])
+
+
+def test_trained_model_stops_by_itself() -> None:
+    (answer,) = open_backend(TINY_VLM).generate(
+        [request("Is there a red circle in the image? Please answer yes or no.", "red", tokens=16)]
+    )
+    assert isinstance(answer, Output)
+    assert answer.finish_reason == "stop"
+    assert 1 <= answer.completion_tokens < 16
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"config.json": "{}"}, "cannot be loaded"),
+        ({"config.json": '{"model_type": "llama"}'}, "cannot be loaded"),
+    ],
+)
+def test_other_folders_are_refused_in_one_line(tmp_path: Path, files: dict[str, str], expected: str) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(VlmakeError, match=expected) as caught:
+        open_backend(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_checkpoint_without_chat_template_asks_for_one(tmp_path: Path) -> None:
+    for file in TINY_VLM.iterdir():
+        if file.is_file() and file.name != "chat_template.jinja":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(VlmakeError, match="has no chat template: give the model's prompt format as `chat_template`"):
+        open_backend(tmp_path)
+    template = (TINY_VLM / "chat_template.jinja").read_text(encoding="utf-8")
+    given = open_backend(tmp_path, chat_template=template)
+    own: Sequence[Output] = open_backend(TINY_VLM).generate(REQUESTS[:1])
+    assert given.generate(REQUESTS[:1]) == own

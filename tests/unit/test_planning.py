@@ -1,0 +1,80 @@
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlmake.planning import Plan, _numbers_up_to
+from vlmake.registry import DatasetEntry, ModelEntry, Registry
+from vlmake.run_config import RunConfig
+
+
+def plan(**datasets: int | None) -> Plan:
+    entries = {
+        name.replace("_dot_", "."): DatasetEntry(task="yes_no", metric="mme", rows=rows, rows_per_shard=100)
+        for name, rows in datasets.items()
+    }
+    models = {name: ModelEntry(hub="a/b") for name in ("Qwen2.5-VL-7B", "Qwen2.5-VL-7B_AWQ")}
+    return Plan(Registry(entries, models, {}), RunConfig())
+
+
+@given(st.integers(1, 100_000), st.integers(0, 200_000))
+def test_number_pattern_is_a_comparison(most: int, number: int) -> None:
+    assert bool(re.fullmatch(_numbers_up_to(most), str(number))) == (1 <= number <= most)
+
+
+@pytest.mark.parametrize(
+    ("name", "one_shard"),
+    [
+        ("Big", False), ("Big@100", True), ("Big@101", False), ("Big@7", True), ("Small", True), ("Small@999", True),
+        ("Big_V11", True), ("Unknown", True), ("Unknown@5", True), ("Bigger", False),
+    ],
+)  # fmt: skip
+def test_one_job_or_many_is_never_ambiguous(name: str, one_shard: bool) -> None:
+    it = plan(Big=250, Bigger=101, Small=100, Big_V11=3, Unknown=None)
+    file = f"{name}_predictions.parquet"
+    assert bool(re.fullmatch(f"(?:{it.one_shard_pattern()})_predictions.parquet", file)) == one_shard
+    assert bool(re.fullmatch(f"(?:{it.many_shards_pattern()})_predictions.parquet", file)) != one_shard
+    assert (it.shards(name) == 1) == one_shard
+
+
+@pytest.mark.parametrize("name", ["Small@", "Small@0", "Small@05", "Smal", "Small@1x"])
+def test_other_names_match_nothing(name: str) -> None:
+    it = plan(Small=100, Big=250)
+    assert not re.fullmatch(it.one_shard_pattern(), name)
+    assert not re.fullmatch(it.dataset_pattern(), name)
+
+
+def test_names_with_common_beginnings_parse() -> None:
+    it = plan(MMBench_DEV_EN=5, MMBench_DEV_EN_V11=5)
+    path = "results/Qwen2.5-VL-7B_AWQ/MMBench_DEV_EN_V11_score.csv"
+    match = re.fullmatch(rf"results/(?P<m>{it.model_pattern()})/(?P<d>{it.dataset_pattern()})_score\.csv", path)
+    assert match is not None
+    assert (match["m"], match["d"]) == ("Qwen2.5-VL-7B_AWQ", "MMBench_DEV_EN_V11")
+
+
+def test_spec_knows_what_changes_answers_and_only_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def spec(model: dict[str, object], dataset: dict[str, object]) -> str:
+        entries = {"D": DatasetEntry.model_validate({"task": "yes_no", "metric": "mme", **dataset})}
+        return Plan(
+            Registry(entries, {"M": ModelEntry.model_validate({"hub": "a/b", **model})}, {}), RunConfig()
+        ).inference_spec("M", "D")
+
+    same = spec({}, {})
+    for model in ({"batch_size": 1}, {"gpus": 4}, {"description": "x"}, {"aliases": "y"}):
+        assert spec(model, {}) == same
+    for dataset in ({"metric": "pope"}, {"rows": 5}, {"rows_per_shard": 7}, {"md5": "x"}):
+        assert spec({}, dataset) == same
+    for model in (
+        {"dtype": "float32"},
+        {"revision": "v2"},
+        {"system": "x"},
+        {"pixels": {"max_pixels": 9}},
+        {"max_new_tokens": 9},
+    ):
+        assert spec(model, {}) != same
+    for dataset in ({"prompt": "{question}!"}, {"max_new_tokens": 3}, {"task": "vqa"}):
+        assert spec({}, dataset) != same

@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+
+from vlmake.errors import VlmakeError
+from vlmake.registry import Registry, load_registry, registry_folders, shards
+from vlmake.run_config import configured_pairs, load_config
+
+
+def write(folder: Path, section: str, text: str) -> Path:
+    (folder / section).mkdir(parents=True, exist_ok=True)
+    (folder / section / "here.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def fault(folder: Path) -> str:
+    with pytest.raises(VlmakeError) as caught:
+        load_registry([folder])
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Registry:
+    return load_registry(registry_folders(current=Path("/")))
+
+
+@pytest.mark.parametrize("name", ["MME", "POPE", "HallusionBench", "AMBER", "MMBench_DEV_EN", "CCBench", "ShapesMME"])
+def test_shipped_entries_are_there(shipped: Registry, name: str) -> None:
+    entry = shipped.dataset(name)
+    assert entry.md5
+    assert entry.url or entry.path
+
+
+def test_shipped_paths_exist(shipped: Registry) -> None:
+    for entry in (*shipped.datasets.values(), *shipped.models.values()):
+        assert entry.path is None or Path(entry.path).exists(), entry.path
+
+
+def test_misspelt_key_names_file_entry_and_the_right_key(tmp_path: Path) -> None:
+    write(tmp_path, "models", "models:\n  Mine:\n    pathh: x\n")
+    message = fault(tmp_path)
+    assert "here.yaml: Mine: unknown key 'pathh'; did you mean 'path'?" in message
+
+
+def test_misspelt_pixel_key(tmp_path: Path) -> None:
+    write(tmp_path, "models", "models:\n  Mine:\n    pixels: {max_pixel: 3}\n")
+    assert "unknown key 'pixels.max_pixel'; did you mean 'max_pixels'?" in fault(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("datasets:\n  Mine:\n    metric: mme\n", "Mine: key 'task' is missing"),
+        ("datasets:\n  Mine:\n    metric: mme\n    task: essay\n", "Mine: task: Input should be"),
+        ("datasets:\n  a/b:\n    metric: mme\n", "'a/b' cannot be a name"),
+        ("datasets:\n  report:\n    metric: mme\n", "'report' cannot be a name"),
+        ("datasets:\n  Mine: [1\n", "line 3"),
+        ("models:\n  Mine: {}\n", "expected 'defaults' and 'datasets', found models"),
+        ("datasets:\n  Mine: 7\n", "Mine"),
+    ],
+)
+def test_faults_are_one_line_each(tmp_path: Path, text: str, expected: str) -> None:
+    write(tmp_path, "datasets", text)
+    assert expected in fault(tmp_path)
+
+
+def test_unknown_name_gets_the_closest_one(shipped: Registry) -> None:
+    with pytest.raises(VlmakeError, match="unknown dataset 'MMBench_DEV_EM'; did you mean 'MMBench_DEV_EN'"):
+        shipped.resolve_dataset("MMBench_DEV_EM@20")
+    with pytest.raises(VlmakeError, match="no dataset name"):
+        shipped.resolve_dataset("MME@0")
+
+
+def test_later_folder_wins_and_paths_are_relative_to_their_file(tmp_path: Path) -> None:
+    first = write(tmp_path / "one", "models", "models:\n  Mine: {path: weights}\n  Other: {hub: a/b}\n")
+    second = write(tmp_path / "two", "models", "models:\n  Mine: {path: ../weights, aliases: my-model}\n")
+    registry = load_registry([first, second])
+    assert registry.model("my-model").path == str(tmp_path / "two" / "weights")
+    assert registry.model("Other").hub == "a/b"
+
+
+def test_shards_are_a_property_of_the_data(shipped: Registry) -> None:
+    entry = shipped.dataset("MME")
+    assert shards(entry, None) == 5
+    assert shards(entry, 20) == 1
+    assert shards(entry, 5000) == 5
+    assert shards(entry, None, rows_per_shard=100) == 24
+    assert shards(shipped.dataset("POPE"), None) == 1
+
+
+def test_limit_goes_to_every_dataset_without_one_of_its_own(shipped: Registry, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("models: TinyVLM\ndatasets: [ShapesMME, ShapesPOPE@7]\nlimit: 20\n", encoding="utf-8")
+    pairs = configured_pairs(load_config({}, [file]), shipped)
+    assert pairs == [("TinyVLM", "ShapesMME@20"), ("TinyVLM", "ShapesPOPE@7")]
+
+
+def test_misspelt_configuration_key(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("modells: [TinyVLM]\n", encoding="utf-8")
+    with pytest.raises(VlmakeError, match=r"config.yaml: unknown key 'modells'; did you mean 'models'\?"):
+        load_config({}, [file])
+    with pytest.raises(VlmakeError, match="limit"):
+        load_config({"limit": "many"}, [])
