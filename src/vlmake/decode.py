@@ -6,12 +6,13 @@ followed, and the samples are written batch by batch. Memory holds one batch of 
 every row its index and the numbers of its images.
 """
 
+import errno
 import os
-import re
 import stat
 import string
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -22,6 +23,7 @@ from pybase64 import b64decode
 
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageError, ImageWriter
+from vlmake.literals import list_items
 from vlmake.store import atomic_path, canonical_json
 from vlmake.tsv import Cell, TsvReader
 
@@ -35,11 +37,6 @@ _BATCH_BYTES = 16 << 20
 _BATCH_ROWS = 16_384
 _BLANKS = b" \t\r\n\v\f"
 _BASE64 = f"{string.ascii_letters}{string.digits}+/=".encode()
-
-# One quoted text of a list as Python or JSON writes it, and what follows it.
-_ITEM = re.compile(r"""\s*(?:'([^'\\]*(?:\\.[^'\\]*)*)'|"([^"\\]*(?:\\.[^"\\]*)*)")\s*(,|\Z)""", re.DOTALL)
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
-_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "\n": ""}
 
 
 class Decoded(NamedTuple):
@@ -83,6 +80,7 @@ def decode(tsv: Path, source: Mapping[str, Any], image_root: Path, samples_out: 
             index, a reference that leads nowhere or in a circle.
     """
     with (
+        _disk_errors(samples_out.parent),
         TsvReader(tsv, as_bytes={"image"}, hashes=("sha256",)) as table,
         atomic_path(samples_out) as samples_part,
         atomic_path(images_out) as images_part,
@@ -156,7 +154,7 @@ class _Intake:
         """Return what a row's two cells say, with its images taken into the store."""
         if isinstance(image, bytes) and (image := image.strip(_BLANKS)):
             if image.startswith(b"[") and image.endswith(b"]"):
-                items = _list_items(image.decode("latin-1"))
+                items = list_items(image.decode("latin-1"))
                 if items is None:
                     return self._broken("the list of images is not written as a list of quoted texts")
                 if items:
@@ -166,7 +164,7 @@ class _Intake:
             else:
                 return self._embedded(image)
         if isinstance(path, str) and (path := path.strip()):
-            names = _list_items(path) if path.startswith("[") and path.endswith("]") else [path]
+            names = list_items(path) if path.startswith("[") and path.endswith("]") else [path]
             if names is None:
                 return self._broken("the list in image_path is not written as a list of quoted texts")
             if names:
@@ -206,6 +204,19 @@ class _Intake:
 
     def _broken(self, reason: str) -> _Images:
         return _Images(error=self._errors.setdefault(reason, reason))  # thousands of rows may share one text
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Turn the error of a full disk, which does not name a file, into one that does."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise VlmakeError(
+            f"{folder}: the disk took no more bytes ({os.strerror(error.errno)}); nothing was written; make room"
+        ) from error
 
 
 def _check_columns(table: TsvReader) -> None:
@@ -253,36 +264,6 @@ def _text_batch(rows: list[list[Cell]], schema: pa.Schema) -> pa.RecordBatch:
     """Return rows of texts and nulls as a batch of the schema's columns."""
     columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
     return pa.record_batch(columns, schema=schema)
-
-
-def _list_items(text: str) -> list[str] | None:
-    """Return the texts of a list like ``['a', "b"]`` as Python or JSON writes it, or None if it is none.
-
-    Nothing is evaluated: an item is a quoted text with backslash escapes.
-    """
-    inside = text[1:-1].strip()
-    items: list[str] = []
-    place = 0
-    while place < len(inside):
-        match = _ITEM.match(inside, place)
-        if match is None:
-            return None
-        single, double, _ = match.groups()
-        items.append(_unescape(double if single is None else single))
-        place = match.end()
-    return items
-
-
-def _unescape(text: str) -> str:
-    return _ESCAPE.sub(_unescape_one, text) if "\\" in text else text
-
-
-def _unescape_one(match: re.Match[str]) -> str:
-    code = match[1] or match[2] or match[3]
-    if code is None:
-        return _ESCAPED.get(match[4], match[4])
-    number = int(code, 16)
-    return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else "\ufffd"
 
 
 def _from_base64(text: bytes) -> bytes:

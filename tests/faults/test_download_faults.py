@@ -181,9 +181,14 @@ def test_a_whole_part_is_not_fetched_again(server: PoisonServer, target: Path) -
     assert target.read_bytes() == CONTENT and server.sent()[1:] == [0]
 
 
+@pytest.mark.parametrize("registered", [True, False])
 @pytest.mark.parametrize("how", ["no_range", "weak", "new_etag", "lying_etag", "same_etag", "wrong_range"])
-def test_an_unsafe_continuation_starts_from_zero(server: PoisonServer, target: Path, how: str) -> None:
-    download([server.url(how, 150_000)], [MD5], target, **QUICK)
+def test_an_unsafe_continuation_starts_from_zero(
+    server: PoisonServer, target: Path, how: str, registered: bool
+) -> None:
+    if how == "same_etag" and not registered:
+        return  # only an md5 can tell
+    download([server.url(how, 150_000)], [MD5] if registered else [], target, **QUICK)
     assert target.read_bytes() == CONTENT
     assert server.requests[-1].sent == len(CONTENT)
     if how == "weak":

@@ -360,6 +360,18 @@ def test_a_failed_decode_leaves_the_old_outputs(bench: Bench) -> None:
     assert len(list(bench.samples.parent.iterdir())) == 2
 
 
+def test_a_full_disk_is_said_and_leaves_nothing(bench: Bench, tmp_path: Path) -> None:
+    noise = [b64(os.urandom(20_000)) for _ in range(20)]
+    cells = [b64(RED + base64.b64decode(text)) for text in noise]  # Pillow ignores what follows an image
+    bench.write("index image", [[str(number), cell] for number, cell in enumerate(cells)])
+    source = tmp_path / "source.json"
+    source.write_text(json.dumps(bench.source()))
+    failed = run(bench, source, "bash", "-c", 'ulimit -f 100; exec "$@"', "bash")
+    assert failed.returncode == 1 and failed.stderr.count("\n") == 1
+    assert str(bench.samples.parent) in failed.stderr and "took no more bytes" in failed.stderr
+    assert not list(bench.samples.parent.iterdir())
+
+
 def test_equal_input_gives_equal_bytes(bench: Bench) -> None:
     rows = [[str(number), [b64(RED), b64(BLUE), "0", HTML_CELL][number % 4], f"q{number}"] for number in range(200)]
     bench.write("index image question", rows)
@@ -383,7 +395,7 @@ def test_any_text_survives(rows: list[tuple[str, int]], tmp_path_factory: pytest
     assert [row["index"] for row in table] == [str(number) for number in range(len(rows))]
 
 
-def run(bench: Bench, source: Path) -> subprocess.CompletedProcess[str]:
+def run(bench: Bench, source: Path, *before: str) -> subprocess.CompletedProcess[str]:
     script = REPOSITORY / "workflow/scripts/decode.py"
     options = {
         "--tsv": bench.tsv,
@@ -392,7 +404,7 @@ def run(bench: Bench, source: Path) -> subprocess.CompletedProcess[str]:
         "--samples": bench.samples,
         "--images": bench.images,
     }
-    command = [sys.executable, str(script), *(str(part) for pair in options.items() for part in pair)]
+    command = [*before, sys.executable, str(script), *(str(part) for pair in options.items() for part in pair)]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 

@@ -1,0 +1,38 @@
+"""Lists of texts as Python or JSON writes them into a table cell, read without evaluating anything."""
+
+import re
+
+# One quoted text of a list as Python or JSON writes it, and what follows it.
+_ITEM = re.compile(r"""\s*(?:'([^'\\]*(?:\\.[^'\\]*)*)'|"([^"\\]*(?:\\.[^"\\]*)*)")\s*(,|\Z)""", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "\n": ""}
+
+
+def list_items(text: str) -> list[str] | None:
+    """Return the texts of a list like ``['a', "b"]`` as Python or JSON writes it, or None if it is none.
+
+    Nothing is evaluated: an item is a quoted text with backslash escapes.
+    """
+    inside = text[1:-1].strip()
+    items: list[str] = []
+    place = 0
+    while place < len(inside):
+        match = _ITEM.match(inside, place)
+        if match is None:
+            return None
+        single, double, _ = match.groups()
+        items.append(_unescape(double if single is None else single))
+        place = match.end()
+    return items
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(_unescape_one, text) if "\\" in text else text
+
+
+def _unescape_one(match: re.Match[str]) -> str:
+    code = match[1] or match[2] or match[3]
+    if code is None:
+        return _ESCAPED.get(match[4], match[4])
+    number = int(code, 16)
+    return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else "\ufffd"
