@@ -9,9 +9,9 @@ _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "\n": ""}
 
 
 def list_items(text: str) -> list[str] | None:
-    """Return the texts of a list like ``['a', "b"]`` as Python or JSON writes it, or None if it is none.
+    """Return the texts of a list like ``['a', "b"]`` as Python or JSON writes it, or None if its items are others.
 
-    Nothing is evaluated: an item is a quoted text with backslash escapes.
+    ``text`` starts and ends with the brackets. An item is a quoted text with backslash escapes.
     """
     inside = text[1:-1].strip()
     items: list[str] = []
@@ -27,7 +27,10 @@ def list_items(text: str) -> list[str] | None:
 
 
 def _unescape(text: str) -> str:
-    return _ESCAPE.sub(_unescape_one, text) if "\\" in text else text
+    if "\\" not in text:
+        return text
+    # JSON writes letters beyond the first 65,536 as two escapes, which are joined here.
+    return _ESCAPE.sub(_unescape_one, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unescape_one(match: re.Match[str]) -> str:
@@ -35,4 +38,4 @@ def _unescape_one(match: re.Match[str]) -> str:
     if code is None:
         return _ESCAPED.get(match[4], match[4])
     number = int(code, 16)
-    return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else "\ufffd"
+    return chr(number) if number < 0x110000 else "\ufffd"

@@ -23,6 +23,7 @@ from vlmake import decode as decode_module
 from vlmake.decode import Decoded, decode
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageStore
+from vlmake.literals import list_items
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -139,6 +140,13 @@ def test_what_is_no_list_is_not_evaluated(bench: Bench, cell: str) -> None:
     rows = bench.decode()
     assert rows[0]["images"] == [] and rows[0]["image_error"] is not None
     assert rows[1]["images"] == [digest(RED)]
+
+
+@settings(deadline=None)
+@given(texts=st.lists(st.text(st.characters(codec="utf-8"))))
+def test_lists_come_back_from_python_and_json(texts: list[str]) -> None:
+    for written in (str(texts), json.dumps(texts), json.dumps(texts, ensure_ascii=False)):
+        assert list_items(written) == texts
 
 
 def test_white_space_in_base64_is_tolerated(bench: Bench) -> None:
