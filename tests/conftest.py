@@ -1,5 +1,6 @@
 """What all tests share: small real benchmarks, and the real programs in a folder and a home of their own."""
 
+import copy
 import csv
 import os
 import re
@@ -108,7 +109,8 @@ class Workplace:
     def copy_to(self, folder: Path) -> "Workplace":
         """A second workplace with all the same files, times and Snakemake's memory of them."""
         shutil.copytree(self.folder, folder)
-        return Workplace(folder, self.home, self.product, dict(self.models), dict(self.datasets), dict(self.config))
+        entries = copy.deepcopy((self.models, self.datasets, self.config))
+        return Workplace(folder, self.home, self.product, *entries)
 
 
 def make_benchmark(folder: Path, name: str, rows: int, source: str = "ShapesMME") -> dict[str, object]:

@@ -15,6 +15,7 @@ from vlmake.errors import VlmakeError
 from vlmake.journal import epoch_of
 from vlmake.registry import DatasetEntry, Registry, shards
 from vlmake.run_config import RunConfig
+from vlmake.scoring_digest import source_digest
 from vlmake.store import canonical_json, text_digest
 
 
@@ -121,8 +122,6 @@ class Plan:
         return canonical_json(scoring_settings(self.registry, self.config, dataset) | {"source": self._source(dataset)})
 
     def _source(self, dataset: str) -> str:
-        from vlmake.scoring_digest import source_digest
-
         return source_digest(self.registry.dataset(dataset).metric)
 
 

@@ -20,15 +20,34 @@ def progress(title: str, total: int, done: int) -> Iterator[Callable[[int], None
     counter.close()
 
 
+class _Rate:
+    """Samples per second since the first batch was finished: loading the model is not part of it."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._finished = 0
+
+    def add(self, count: int) -> None:
+        if self._since is None:
+            self._since = time.monotonic()
+        else:
+            self._finished += count
+
+    def per_second(self) -> float:
+        """Return the rate, 0 while it is not known."""
+        return self._finished / max(time.monotonic() - self._since, 1e-9) if self._since and self._finished else 0.0
+
+
 class _LineCounter:
     """Prints a line at most every ten seconds, and one at the end."""
 
     def __init__(self, title: str, total: int, done: int) -> None:
-        self._title, self._total, self._done, self._known = title, total, done, done
-        self._started = self._printed = time.monotonic()
+        self._title, self._total, self._done, self._rate = title, total, done, _Rate()
+        self._printed = time.monotonic()
 
     def advance(self, count: int) -> None:
         self._done += count
+        self._rate.add(count)
         if time.monotonic() - self._printed >= _LINE_EVERY_SECONDS:
             self._print()
 
@@ -37,9 +56,10 @@ class _LineCounter:
 
     def _print(self) -> None:
         self._printed = time.monotonic()
-        rate = (self._done - self._known) / max(self._printed - self._started, 1e-9)
-        left = time.strftime("%H:%M:%S", time.gmtime((self._total - self._done) / rate)) if rate else "unknown"
-        line = f"{self._title}: {self._done}/{self._total} samples, {rate:.1f} samples/s, {left} left"
+        line = f"{self._title}: {self._done}/{self._total} samples"
+        if rate := self._rate.per_second():
+            left = time.strftime("%H:%M:%S", time.gmtime((self._total - self._done) / rate))
+            line += f", {rate:.1f} samples/s, {left} left"
         print(line, file=sys.stderr, flush=True)
 
 
@@ -50,13 +70,12 @@ def _bar(title: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
 
     rate = TextColumn("{task.fields[rate]:.1f} samples/s")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
-    started, finished = time.monotonic(), 0
+    measured = _Rate()
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=total, completed=done, rate=0.0)
 
         def advance(count: int) -> None:
-            nonlocal finished
-            finished += count
-            bar.update(task, advance=count, rate=finished / max(time.monotonic() - started, 1e-9))
+            measured.add(count)
+            bar.update(task, advance=count, rate=measured.per_second())
 
         yield advance

@@ -1,10 +1,12 @@
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+from tests.conftest import REPOSITORY
 from vlmake.errors import VlmakeError
-from vlmake.registry import Registry, load_registry, registry_folders, shards
-from vlmake.run_config import configured_pairs, load_config
+from vlmake.registry import DatasetEntry, ModelEntry, Registry, load_registry, registry_folders, shards
+from vlmake.run_config import RunConfig, configured_pairs, load_config
 
 
 def write(folder: Path, section: str, text: str) -> Path:
@@ -103,3 +105,10 @@ def test_misspelt_configuration_key(tmp_path: Path) -> None:
         load_config({}, [file])
     with pytest.raises(VlmakeError, match="limit"):
         load_config({"limit": "many"}, [])
+
+
+@pytest.mark.parametrize("kind", [DatasetEntry, ModelEntry, RunConfig])
+def test_every_key_is_explained(kind: type[BaseModel]) -> None:
+    explained = (REPOSITORY / "config" / "README.md").read_text(encoding="utf-8")
+    for key in kind.model_fields:
+        assert f"| `{key}` |" in explained, key

@@ -9,7 +9,7 @@ rule summary:
         table=paths.SUMMARY,
     localrule: True
     shell:
-        "{PYTHON:q} {SCRIPTS:q}/report.py --summary {output.table:q}"
+        "{PYTHON:q} {SCRIPTS:q}/summary.py --summary {output.table:q}"
 
 
 rule report:

@@ -60,7 +60,8 @@ def infer(
         todo = unanswered(questions, accepted_predictions(journal, questions, epoch))
         if todo:
             runtime = model_spec.RuntimeOptions(model_spec.choose_device(entry), threads)
-            with progress(f"{model} {dataset}", len(questions), len(questions) - len(todo)) as advance:
+            part = f" {shard + 1}/{shards}" if shards > 1 else ""
+            with progress(f"{model} {dataset}{part}", len(questions), len(questions) - len(todo)) as advance:
                 answer(
                     todo,
                     lambda: backends.load(spec, runtime),

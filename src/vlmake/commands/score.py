@@ -1,0 +1,55 @@
+"""``vlmake score``: score predictions that exist already."""
+
+from pathlib import Path
+
+import click
+
+from vlmake import __version__
+from vlmake.registry import load_registry, registry_folders
+from vlmake.run_config import config_files, load_config
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.option("--dataset", required=True, help="Registered dataset; a limit such as MME@20 is allowed.")
+@click.option("--tsv", type=FILE, required=True, help="The benchmark's rows; any md5 will do, images are not needed.")
+@click.option("--predictions", type=FILE, required=True, help="jsonl, csv, tsv, parquet or xlsx: index, prediction.")
+@click.option("--protocol", type=click.Choice(["vlmevalkit-main", "vlmevalkit-ms", "strict"]), help="Of the table.")
+@click.option("--out", type=FILE, required=True, help="The table, FILE.csv; FILE.json beside it has all protocols.")
+@click.option("--items", type=FILE, help="One JSON line per sample: index, extracted, hit, status, rule.")
+@click.option("--registry", multiple=True, type=click.Path(path_type=Path), help="Another registry folder.")
+def command(
+    dataset: str,
+    tsv: Path,
+    predictions: Path,
+    protocol: str | None,
+    out: Path,
+    items: Path | None,
+    registry: tuple[Path, ...],
+) -> None:
+    """Score predictions that exist already; no model is needed and nothing is downloaded."""
+    from vlmake.paths import parse_dataset
+    from vlmake.predictions_io import complete, read_predictions
+    from vlmake.samples import read_text_samples
+    from vlmake.score_files import items_jsonl, write_detail, write_table
+    from vlmake.scoring import ScoringSpec, score
+    from vlmake.store import write_text
+
+    config = load_config({"protocol": protocol} if protocol else {}, config_files())
+    known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
+    name, entry = known.resolve_dataset(dataset), known.dataset(dataset)
+    if out.suffix == ".json":
+        raise click.BadParameter("is the table; the JSON file appears beside it", param_hint="--out")
+    samples = read_text_samples(tsv)
+    answers, missing = complete(read_predictions(predictions), samples, str(predictions))
+    first = slice(parse_dataset(name).limit)
+    spec = ScoringSpec(name, entry.task, entry.metric, config.protocol)
+    result = score(samples[first], answers[first], spec)
+    write_table(result, out)
+    provenance = {"predictions": predictions.name, "tsv": tsv.name, "vlmake": __version__}
+    write_detail(result, provenance, out.with_suffix(".json"))
+    if missing:
+        click.echo(f"{missing} of {len(samples)} samples have no prediction; they count as model_error", err=True)
+    if items is not None:
+        write_text(items, items_jsonl(result))
