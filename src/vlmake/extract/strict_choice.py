@@ -8,7 +8,7 @@ from vlmake.extract.strict import Plain, final_text, last_box, stripped, without
 from vlmake.extract.strict_options import Mention, is_rejected, option_core, option_named_by, options_in
 
 _ONE_LETTER = re.compile(
-    r"[\s\"'(\[<{]*(?:(?:option|choice|answer|选项|答案)\s*[:：]?\s*)?[\"'(\[<{]*([A-Za-z])[\s\"')\]>}.,:;!。]*",
+    r"[\s\"'(\[<{]*(?:(?:option|choice|answer|选项|答案)\s*[:：]?\s*[\"'(\[<{]*)?([A-Za-z])[\s\"')\]>}.,:;!。]*",
     re.IGNORECASE,
 )
 
@@ -30,19 +30,20 @@ _DECLARED_LETTER = re.compile(
 )
 # A letter that names the right option from behind: "B is correct", 选项B是正确答案.
 _BACKWARD = re.compile(
-    r"(?<![\w'])[\"'(\[]*(?P<letter>[A-Z])(?:[\"')\]]*|[.):][^.\n]{0,60}?)\s*(?:is|seems|appears\s+to\s+be|must\s+be|would\s+be|是|为)\s*"
+    r"(?<!\w)(?<!\w')(?P<letter>[A-Z])(?:[\"')\]]{0,3}|[.):][^.\n]{0,60}?)\s*(?:is|seems|appears\s+to\s+be|must\s+be|would\s+be|是|为)\s*"
     r"(?:(?:the|clearly|definitely|probably|therefore|indeed|most|likely)\s+)*"
     r"(?:correct|right|best|answer|accurate|appropriate|正确|对的|答案|最佳)"
 )
 _LEADING = re.compile(
-    r"[\s\"'(\[<]*(?:(?:[Oo]ption|[Cc]hoice|选项)\s*)?[\"'(\[<]*(?P<letter>[A-Z]|[a-z](?=\)))(?:[\"')\]>]+[.:,、]?|[.:,、]|\s*\n|\s*[-–—]\s|\s+(?=(?:because|since)\b)|\s*$)"
+    r"[\s\"'(\[<]*(?:(?:[Oo]ption|[Cc]hoice|选项)\s*[\"'(\[<]*)?(?P<letter>[A-Z]|[a-z](?=\)))(?:[\"')\]>]+[.:,、]?|[.:,、]|\s*\n|\s*[-–—]\s|\s+(?=(?:because|since)\b)|\s*$)"
 )
-_LABEL = re.compile(r"(?<![\w'])[\"'(\[]*([A-Z])[\"')\]]*[.):、](?=\s|$|[^\x00-\x7f])")
+_LABEL = re.compile(r"(?<!\w)(?<!\w')([A-Z])[\"')\]]{0,3}[.):、](?=\s|$|[^\x00-\x7f])")
 # Where a bare letter names an option and is no article, initial or "Vitamin A".
 _BARE = re.compile(
     r"(?:[(\[\"']\s*(?P<quoted>[A-Z])\s*[)\]\"']"
-    r"|(?:^|\b(?:option|choice|letter|is|be|it's|that's|so|thus|therefore|hence|choose|pick|select|with|say|answer"
-    r"|probably|maybe|perhaps|definitely|certainly|guess|or|and|either|both|not)\s*[,:]?\s*|[:=>]\s*|\n\s*|(?<=[A-Z])\s*[,/&、]?\s*|选项?\s*|[是为和或与及不]\s*)"
+    r"|(?:^|\b(?i:option|choice|letter|is|be|it's|that's|so|thus|therefore|hence|choose|pick|select|with|say|answer"
+    r"|probably|maybe|perhaps|definitely|certainly|guess|or|and|either|both|not)\s*[,:]?\s*"
+    r"|[:=>]\s*|\n\s*|(?<=[A-Z])\s*[,/&、]?\s*|选项?\s*|[是为和或与及不]\s*)"
     r"(?P<bare>[A-Z]))(?![A-Za-z0-9_'-])",
 )
 _GOES_ON = (
@@ -54,6 +55,9 @@ _MORE_LETTERS = re.compile(
     r"\s*(?:,|\bor\b|\band\b|/|&|、|和|或|及|与)\s*(?:or\s+|and\s+)?(?:option\s+|选项)?[\"'(\[]*(?P<letter>[A-Z])(?![A-Za-z0-9_'])"
 )
 _CLAUSE_END = re.compile(r"[.!?](?=\s|$)|[。！？;；\n]")
+_ENDS = re.compile(r"\s*(?:[.,;:!?)\n。]|\Z)")
+_CLAUSE = 400  # characters in which a declaration says what it declares
+_BLANKS = re.compile(r"\s*")
 _HEDGE = re.compile(
     r"\s*(?:unclear|unknown|uncertain|not\s+(?:clear|given|provided|certain|available)|none|cannot|can't|impossible|无法|不确定|不明)",
     re.IGNORECASE,
@@ -118,10 +122,10 @@ def _declared(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
     """Return what the last declaration that says something says."""
     text = plain.text
     found: list[tuple[int, Extraction]] = []
-    for match in _DECLARATION.finditer(text):
-        said = _after_declaration(plain, match.end(), options)
-        if said:
-            found.append((match.end(), said))
+    for start in reversed([match.end() for match in _DECLARATION.finditer(text)]):
+        if said := _after_declaration(plain, start, options):
+            found.append((start, said))
+            break
     for match in _BACKWARD.finditer(text):
         if match["letter"] in options and not is_rejected(text, *match.span("letter")):
             answer = _letter(plain, match["letter"], match.span("letter"), options, "declared_backward")
@@ -141,8 +145,10 @@ def _after_declaration(plain: Plain, start: int, options: Mapping[str, str]) -> 
         if _contradicts(text, letter.end(), letter["letter"].upper(), options):
             return unresolved("contradiction")
         return _letter(plain, letter["letter"], place, options, "declared")
-    end = _CLAUSE_END.search(text, start + len(text[start:]) - len(text[start:].lstrip()))
-    clause = plain.part(start, end.start() if end else len(text))
+    blanks = _BLANKS.match(text, start)
+    begin = blanks.end() if blanks else start
+    end = _CLAUSE_END.search(text, begin, begin + _CLAUSE)
+    clause = plain.part(start, min(end.start() if end else len(text), start + _CLAUSE))
     mentions = options_in(clause.text, options)
     letters = {mention.letter for mention in mentions}
     if len(letters) == 1:
@@ -157,7 +163,7 @@ def _is_letter(text: str, match: re.Match[str]) -> bool:
     if match["open"] and match["close"]:
         return True
     if match["letter"].islower():
-        return re.match(r"\s*(?:[.,;:!?)\n。]|$)", text[match.end() :]) is not None
+        return _ENDS.match(text, match.end()) is not None
     return match["letter"] not in "AI" or not _ARTICLE_AFTER.match(text, match.end())
 
 
@@ -173,8 +179,8 @@ def _more_letters(text: str, start: int, first: str, options: Mapping[str, str])
 
 def _contradicts(text: str, start: int, letter: str, options: Mapping[str, str]) -> bool:
     """Return whether the text right behind a letter is another option's, whole."""
-    end = _CLAUSE_END.search(text, start + 1)
-    beside = text[start : end.start() if end else len(text)].strip(_RESOLVED_BY_TEXT + ")]>、:")
+    end = _CLAUSE_END.search(text, start + 1, start + _CLAUSE)
+    beside = text[start : end.start() if end else start + _CLAUSE].strip(_RESOLVED_BY_TEXT + ")]>、:")
     named = option_named_by(beside, options) if beside else None
     return named is not None and named != letter and option_core(options.get(letter, "")) != option_core(beside)
 

@@ -54,15 +54,15 @@ def options_in(text: str, options: Mapping[str, str]) -> list[Mention]:
     Longer options claim their place first, so ``red`` is not found inside ``red and blue``.
     """
     lower = lowered(text)
-    claimed: list[tuple[int, int]] = []
+    claimed = bytearray(len(lower))
     found: list[Mention] = []
     cores = [(option_core(option), letter) for letter, option in options.items()]
     for core in sorted({core for core, _ in cores if core not in _ONLY_ARTICLES}, key=lambda core: (-len(core), core)):
         start = lower.find(core)
         while start >= 0:
             end = start + len(core)
-            if _is_word(lower, start, end) and all(end <= a or b <= start for a, b in claimed):
-                claimed.append((start, end))
+            if _is_word(lower, start, end) and not any(claimed[start:end]):
+                claimed[start:end] = b"\x01" * len(core)
                 if not is_rejected(text, start, end):
                     found += [Mention(letter, start, end) for other, letter in cores if other == core]
             start = lower.find(core, end)

@@ -15,9 +15,9 @@ _DECLARATION = re.compile(
     re.IGNORECASE,
 )
 _LEAD = re.compile(
-    r"(?:it|this|that|the\s+(?:[\w-]+\s+){0,3}?(?:text|word|words|letters?|sign|image|picture|code|caption|label)"
+    r"(?i:(?:it|this|that|the\s+(?:[\w-]+\s+){0,3}?(?:text|word|words|letters?|sign|image|picture|code|caption|label)"
     r"(?:\s+(?:in|on|of)\s+(?:the|this)\s+[\w-]+)?)\s+"
-    r"(?:is|are|says?|reads?|spells?|shows?)\s*(?:written\s+as\s*)?(?::\s*|(?=[\"'“]|[A-Z0-9]))"
+    r"(?:is|are|says?|reads?|spells?|shows?)\s*(?:written\s+as\s*)?)(?::\s*|(?=[\"'“]|[A-Z0-9]))"
     r"|(?:图中|图片中|图像中|图里)(?:的)?(?:文字|字母|内容|单词)?(?:写着|写的是|显示|显示的是|是|为)[:：]?\s*",
 )
 

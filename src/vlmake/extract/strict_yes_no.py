@@ -31,8 +31,9 @@ _DECLARED = re.compile(
 # with which a sentence goes on ("No it is not"). "No dog", "no problem" and "no doubt" are no verdicts.
 _GOES_ON = r"it|there|this|that|the|they|he|she|i|we|you|because|since|as|not|in|a|an"
 _VERDICT = re.compile(
-    rf"(?P<before>(?:^|[.!?。;,:\n\"'(\[]|-|\b(?:is|so|say|think|therefore|thus|hence|guess|believe|definitely|certainly|probably|simply|just|clearly|absolutely|a))\s*)"
-    rf"(?<![\w-])(?P<word>{_EITHER})(?=\s*(?:[.,;:!?\"')\]\n]|$|—|–|-\s|-(?=\s)|[\u4e00-\u9fff]|\s+(?:{_GOES_ON})\b))(?!-\w)",
+    rf"(?:(?:^|[.!?。;,:\n\"'(\[]|-|\b(?:is|so|say|think|therefore|thus|hence|guess|believe|definitely|certainly|probably"
+    rf"|simply|just|clearly|absolutely|not|a))\s*)"
+    rf"(?<![\w-])(?P<word>{_EITHER})(?=\s*(?:[.,;:!?\"')\]\n]|$|—|–|-\s|[\u4e00-\u9fff]|\s+(?:{_GOES_ON})\b))(?!-\w)",
     re.IGNORECASE,
 )
 _NEGATED = re.compile(
@@ -44,10 +45,12 @@ _VERDICT_ZH = re.compile(
 )
 _LEADING_ZH = re.compile(r"^[\s\"'(\[]*(?P<word>不是|没有|不对|不存在|是的|对的|有的)(?!可能|错)")
 _THERE_IS = re.compile(
-    r"^\W*(?:there\s+(?P<no>is\s+no|are\s+no|isn't|aren't|is\s+not|are\s+not)|there\s+(?:is|are))\s+(?:an?\s+|any\s+|the\s+|some\s+)?(?P<thing>[\w-]+)",
+    r"^\W*(?:there\s+(?P<no>is\s+no|are\s+no|isn't|aren't|is\s+not|are\s+not)|there\s+(?:is|are))\s+"
+    r"(?:an?\s+|any\s+|the\s+|some\s+)?(?P<thing>[\w-]+)",
     re.IGNORECASE,
 )
 _ASKED = re.compile(r"^\W*(?:is|are)\s+there\s+(?:an?\s+|any\s+|the\s+|some\s+)?(?P<thing>[\w-]+)", re.IGNORECASE)
+_REACH = 48  # characters before a word in which its negation can stand
 _OPPOSED = frozenset(("true", "correct", "affirmative"))
 _NO_WORDS = frozenset([*_NO.split("|"), *_NO_ZH.split("|")])
 
@@ -117,7 +120,7 @@ def _declared(text: str) -> Iterator[_Mention | None]:
 def _verdicts(text: str) -> Iterator[_Mention]:
     for match in _VERDICT.finditer(text):
         mention = _mention(match, "word")
-        if not _NEGATED.search(text, 0, match.start("word")):
+        if not _NEGATED.search(text, max(0, match.start("word") - _REACH), match.start("word")):
             yield mention
         elif match["word"].lower() in _OPPOSED:  # "not correct" is No; "not yes" says nothing
             yield mention._replace(answer="No")

@@ -61,7 +61,7 @@ def through_spreadsheet(benchmark: pd.DataFrame, predictions: Sequence[str | Non
     columns = {str(name): benchmark[name].tolist() for name in benchmark.columns} | {"prediction": list(predictions)}
     if not len(predictions):
         return pd.DataFrame(columns)
-    written = [[_cell(value, formulas) for value in column] for column in columns.values()]
+    written = [_written(column, formulas) for column in columns.values()]
     rows: list[list[Any]] = [list(columns), *(list(row) for row in zip(*written, strict=True))]
     seen = TextParser(rows, header=0, skip_blank_lines=False).read()
     assert isinstance(seen, pd.DataFrame)
@@ -70,8 +70,11 @@ def through_spreadsheet(benchmark: pd.DataFrame, predictions: Sequence[str | Non
 
 def has_formula(benchmark: pd.DataFrame, predictions: Sequence[str | None]) -> bool:
     """Return whether the two releases would write any cell differently."""
-    columns = [benchmark[name].tolist() for name in benchmark.columns if benchmark[name].dtype.kind not in "ifb"]
-    return any(isinstance(value, str) and _is_formula(value) for column in [*columns, predictions] for value in column)
+    texts: set[Any] = set(predictions)
+    for name in benchmark.columns:
+        if benchmark[name].dtype.kind not in "ifb":
+            texts.update(benchmark[name].tolist())
+    return any(isinstance(value, str) and _is_formula(value) for value in texts)
 
 
 def as_text(values: pd.Series) -> list[str]:
@@ -81,10 +84,14 @@ def as_text(values: pd.Series) -> list[str]:
     return [value if isinstance(value, str) else "nan" if pd.isna(value) else str(value) for value in values.tolist()]
 
 
-def _cell(value: Any, formulas: bool) -> Any:
-    """Return what a value looks like after xlsxwriter wrote it and openpyxl read it."""
-    if isinstance(value, str):
-        return _text_cell(value, formulas)
+def _written(column: Sequence[Any], formulas: bool) -> list[Any]:
+    """Return a column's cells after the spreadsheet; equal texts, of which columns are full, are looked at once."""
+    texts = {value: _text_cell(value, formulas) for value in {value for value in column if isinstance(value, str)}}
+    return [texts[value] if isinstance(value, str) else _cell(value) for value in column]
+
+
+def _cell(value: Any) -> Any:
+    """Return what a value that is no text looks like after xlsxwriter wrote it and openpyxl read it."""
     if isinstance(value, bool):
         return value
     if value is None or pd.isna(value):

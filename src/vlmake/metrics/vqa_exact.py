@@ -9,7 +9,9 @@ from vlmake.metrics.base import Floats, Metric, Overall, ScoreTable, in_order, i
 def hits(judged: pd.DataFrame) -> Floats:
     """Return 1 where the answer, stripped and lower-cased, equals one of the gold texts treated alike, else 0."""
     rows = zip(judged["extracted"], judged["gold"], strict=True)
-    return np.array([answer is not None and _plain(answer) in map(_plain, golds) for answer, golds in rows], np.float64)
+    return np.array(
+        [isinstance(answer, str) and _plain(answer) in map(_plain, golds) for answer, golds in rows], np.float64
+    )
 
 
 def table(judged: pd.DataFrame) -> ScoreTable:
