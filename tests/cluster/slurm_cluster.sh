@@ -47,21 +47,20 @@ wait_for() { # wait_for SECONDS COMMAND...: poll until the command succeeds
 
 check_host() {
     [[ $(id -u) -eq 0 ]] || cannot "only root can start the daemons and make device nodes"
-    command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
-        cannot "no apt-get: only Debian and its kin are supported"
+    command -v apt-get >/dev/null || cannot "no apt-get: only Debian and its kin are supported"
     [[ ! -e $LINK || $LINK -ef $SLURM_CONF ]] || cannot "$LINK exists: this host has a SLURM of its own"
 }
 
 install_packages() {
-    local missing=() package unit_guard=/usr/sbin/policy-rc.d
+    local missing=() package
     for package in "${PACKAGES[@]}"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     ((${#missing[@]})) || return 0
-    if [[ ! -e $unit_guard ]]; then # the packages' own services must not start
-        printf '#!/bin/sh\nexit 101\n' >"$unit_guard"
-        chmod +x "$unit_guard"
-        trap "rm -f $unit_guard" EXIT
+    if [[ ! -e /usr/sbin/policy-rc.d ]]; then # the packages' own services must not start
+        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+        chmod +x /usr/sbin/policy-rc.d
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     fi
     {
         apt-get update -qq &&
@@ -167,9 +166,10 @@ down() {
         scancel --state=PENDING,RUNNING,SUSPENDED --user root 2>/dev/null || true
         wait_for 20 no_jobs || true
     fi
-    for name in node{1..2} slurmctld munged; do
+    for name in $(seq -f 'node%g' $NODES) slurmctld munged; do
         if pid=$(pid_of "$name"); then
-            kill "$pid" && wait_for 20 is_gone "$name" || kill -9 "$pid"
+            kill "$pid" || true
+            wait_for 20 is_gone "$name" || kill -9 "$pid"
         fi
     done
     if [[ $(readlink "$LINK") == "$SLURM_CONF" ]]; then

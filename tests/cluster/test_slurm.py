@@ -6,11 +6,15 @@ from the controller afterwards. See slurm_cluster.sh for the cluster.
 
 import importlib.util
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +24,10 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 CLUSTER = Path(__file__).with_name("slurm_cluster.sh")
 CANNOT = 3  # the script's exit status where no cluster can run, with the reason as its last line
-QUICK = ["--slurm-init-seconds-before-status-checks", "2"]  # instead of 40; for a test only
-TARGET = "results/{}/ShapesMME@40_predictions.parquet"
+QUICK = ["--slurm-init-seconds-before-status-checks", "8"]  # instead of 40, for a test; looks after 8, 18, 28 ... more
+RESULT = "results/{}/ShapesMME@40"
+
+Command = list[str | Path]
 
 pytestmark = pytest.mark.slurm
 
@@ -90,20 +96,29 @@ class Watch:
         )
 
 
-def run(command: list[str | Path], folder: Path) -> None:
+def run(command: Command, current: Path, work: Path) -> None:
     """Run a program, which has to succeed; Snakemake ends in order on SIGINT only."""
-    limited = ["timeout", "-s", "INT", "-k", "20", "150", *map(str, command)]
-    done = subprocess.run(limited, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr + job_logs(folder)
+    limited = ["timeout", "-s", "INT", "-k", "20", "150", *command]
+    done = subprocess.run(limited, cwd=current, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr + job_logs(work)
 
 
-def job_logs(folder: Path) -> str:
-    logs = sorted(folder.glob(".snakemake/slurm_logs/**/*.log"))
+def job_logs(work: Path) -> str:
+    logs = sorted(work.glob(".snakemake/slurm_logs/**/*.log"))
     return "".join(f"\n--- {log}\n{log.read_text(encoding='utf-8')}" for log in logs)
 
 
-def vlmake(folder: Path, *words: str) -> None:
-    run([Path(sys.executable).with_name("vlmake"), "run", "--verbose", *words], folder)
+def vlmake(*words: str) -> Command:
+    return [Path(sys.executable).with_name("vlmake"), "run", "--verbose", *words]
+
+
+def one_gpu_registry(folder: Path) -> Path:
+    """Return a registry folder whose only model asks for a GPU and then works on the CPU."""
+    (folder / "models").mkdir(parents=True)
+    weights = str(REPOSITORY / "resources" / "models" / "TinyVLM")
+    entry = {"path": weights, "dtype": "float32", "device": "cpu", "gpus": 1, "max_new_tokens": 16}
+    (folder / "models" / "one_gpu.yaml").write_text(json.dumps({"models": {"OneGPU": entry}}), encoding="utf-8")
+    return folder
 
 
 def asked(job: str) -> dict[str, str]:
@@ -112,38 +127,52 @@ def asked(job: str) -> dict[str, str]:
     return dict(re.findall(r"(\w+)=(\S*)", shown))
 
 
-def test_a_score_made_on_the_cluster_is_the_local_one(tmp_path: Path) -> None:
-    target = TARGET.format("TinyVLM")
+def kill_when_a_job_runs(command: Command, current: Path, watch: Watch) -> None:
+    """Start a run and kill all of it that is on this side of SLURM as soon as one of its jobs is at work."""
+    process = subprocess.Popen(command, cwd=current, start_new_session=True, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 90
+    while not watch.jobs and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert watch.jobs, "no job ran within 90 seconds"
+
+
+def test_a_run_that_was_killed_goes_on_to_the_local_result(tmp_path: Path) -> None:
     local, remote = tmp_path / "local", tmp_path / "on the cluster"
     local.mkdir()
     remote.mkdir()
-    with Watch(remote) as watch:
-        vlmake(remote, "--profile", "slurm", *QUICK, target)
-    (given,) = watch.jobs
-    job = asked(given.job)
-    assert job["JobState"] == "COMPLETED"
-    assert job["JobName"].startswith("vlmake_")
-    assert job["Requeue"] == "0"
-    assert "gpu" not in job["TRES"], "a model without GPUs asked for one"
+    target = RESULT.format("TinyVLM") + "_score.csv"
+    command = vlmake("--profile", "slurm", *QUICK, target)
+    with ThreadPoolExecutor() as beside, Watch(remote) as watch:
+        reference = beside.submit(run, vlmake("--cores", "2", target), local, local)
+        kill_when_a_job_runs(command, remote, watch)
+        run(command, remote, remote)  # while the first run's job lives on, which nothing can tell it
+        reference.result()
+    for given in watch.jobs:
+        job = asked(given.job)
+        assert job["JobState"] == "COMPLETED"
+        assert job["JobName"].startswith("vlmake_")
+        assert job["Requeue"] == "0"
+        assert "gpu" not in job["TRES"], "a model without GPUs asked for one"
 
-    vlmake(local, "--cores", "2", target)
-    assert (remote / target).read_bytes() == (local / target).read_bytes()
+    for kind in ("_predictions.parquet", "_score.csv"):
+        file = RESULT.format("TinyVLM") + kind
+        assert (remote / file).read_bytes() == (local / file).read_bytes()
+    journal = remote / "results" / "TinyVLM" / "ShapesMME" / "journal"
+    answers = [json.loads(line) for file in journal.glob("*.jsonl") for line in file.read_text("utf-8").splitlines()]
+    assert len(answers) == len({answer["key"] for answer in answers}) == 40, "work was done twice"
 
 
 def test_every_job_has_a_gpu_of_its_own(tmp_path: Path) -> None:
-    registry, work = tmp_path / "registry", tmp_path / "work"
-    (registry / "models").mkdir(parents=True)
-    work.mkdir()
-    entry = {"path": str(REPOSITORY / "resources" / "models" / "TinyVLM"), "dtype": "float32", "device": "cpu"}
-    models = {"OneGPU": {**entry, "gpus": 1, "max_new_tokens": 16}}
-    (registry / "models" / "one_gpu.yaml").write_text(json.dumps({"models": models}), encoding="utf-8")
-
-    with Watch(work) as watch:  # Snakemake itself, from the checkout: 40 rows are four jobs and a merge
+    registry, work = one_gpu_registry(tmp_path / "registry"), tmp_path / "work"
+    target = RESULT.format("OneGPU") + "_predictions.parquet"
+    with Watch(work) as watch:  # Snakemake itself, from the checkout: 40 rows are two jobs and a merge
         options = ["--profile", "profiles/slurm", *QUICK, "--directory", work]
-        settings = ["--config", f"registry={json.dumps([str(registry)])}", "rows_per_shard=10"]
-        run([sys.executable, "-m", "snakemake", *options, *settings, "--", TARGET.format("OneGPU")], REPOSITORY)
-    assert pq.read_table(work / TARGET.format("OneGPU")).num_rows == 40
-    assert len(watch.jobs) == 4
+        settings = ["--config", f"registry={json.dumps([str(registry)])}", "rows_per_shard=20"]
+        run([sys.executable, "-m", "snakemake", *options, *settings, "--", target], REPOSITORY, work)
+    assert pq.read_table(work / target).num_rows == 40
+    assert len(watch.jobs) == 2
     for given in watch.jobs:
         assert asked(given.job)["TresPerJob"] == "gres:gpu:1"
         assert given.devices in {"0", "1", "2", "3"}
