@@ -40,13 +40,17 @@ class Asking:
     max_new_tokens: int
     repeat: int = 0
 
+    def generation(self) -> dict[str, Any]:
+        """Return the generation settings; greedy, whatever the checkpoint's own configuration says."""
+        return {"max_new_tokens": self.max_new_tokens, "do_sample": False}
+
 
 def prediction_key(asking: Asking, messages: Sequence[Part]) -> str:
     """Return the content key of one prediction: model, prompt, image digests, generation settings, repeat."""
     content = {
         "model": asking.model_digest,
         "messages": list(messages),
-        "generation": {"max_new_tokens": asking.max_new_tokens, "do_sample": False},
+        "generation": asking.generation(),
         "repeat": asking.repeat,
     }
     return text_digest(canonical_json(content))

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from vlmake import digests
 from vlmake.devices import visible_gpus
 from vlmake.errors import VlmakeError
-from vlmake.registry import ModelEntry
+from vlmake.registry import DatasetEntry, ModelEntry
 from vlmake.store import canonical_json, text_digest
 
 BACKEND_VERSIONS = {"transformers": 1}  # raise a number only when that backend's answers really change
@@ -74,7 +74,12 @@ def planning_spec(entry: ModelEntry) -> dict[str, Any]:
         checkpoint = f"fingerprint:{digests.checkpoint_fingerprint(Path(entry.path))}"
     else:
         checkpoint = f"hub:{entry.hub}@{entry.revision}"
-    return {"checkpoint": checkpoint, "settings": answer_settings(entry), "max_new_tokens": entry.max_new_tokens}
+    return {"checkpoint": checkpoint, "settings": answer_settings(entry)}
+
+
+def longest_answer(entry: ModelEntry, benchmark: DatasetEntry) -> int:
+    """Return the token limit of an answer: the benchmark's, else the model's."""
+    return benchmark.max_new_tokens or entry.max_new_tokens
 
 
 def choose_device(entry: ModelEntry) -> Literal["cpu", "cuda"]:

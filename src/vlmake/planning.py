@@ -109,9 +109,11 @@ class Plan:
     def inference_spec(self, model: str, dataset: str) -> str:
         """Return what makes predictions stale: checkpoint, settings, prompt, and a request for fresh ones."""
         base = paths.parse_dataset(dataset).base
+        entry = self.registry.datasets[base]
         content = {
             "model": self._model_spec(model),
-            "prompt": prompt_spec(self.registry.datasets[base]),
+            "max_new_tokens": model_spec.longest_answer(self.registry.models[model], entry),
+            "prompt": prompt_spec(entry),
             "renderer": self._renderer(),
             "epoch": epoch_of(Path(paths.journal(model, base)), dataset),
         }
@@ -127,7 +129,7 @@ class Plan:
 
 def prompt_spec(entry: DatasetEntry) -> dict[str, Any]:
     """Return the part of a dataset entry that can change an answer."""
-    return entry.model_dump(mode="json", include={"task", "prompt", "max_new_tokens"})
+    return entry.model_dump(mode="json", include={"task", "prompt"})
 
 
 def scoring_settings(registry: Registry, config: RunConfig, dataset: str) -> dict[str, Any]:

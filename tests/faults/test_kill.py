@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import TINY_VLM, Workplace, make_benchmark
 
 KILLS = 20
-ROWS = 240
+ROWS = 400
 COMMAND = [sys.executable, "-c", "from vlmake.cli import main; main()", "run", "--model", "Slow", "--data", "Mini"]
 
 
@@ -45,34 +45,24 @@ def kill_tree(process: "subprocess.Popen[bytes]") -> None:
 
 def test_kills_at_random_moments_change_nothing(slow: Workplace, tmp_path: Path) -> None:
     undisturbed = slow.copy_to(tmp_path / "undisturbed")
-    begun = time.monotonic()
     ran = undisturbed.vlmake("run", "--model", "Slow", "--data", "Mini")
-    whole = time.monotonic() - begun
     assert ran.code == 0, ran.output
 
     moments = random.Random(20)
-    kills = hits = 0
-    answered = 0
-    while kills < KILLS:
+    answered = hits = 0
+    for number in range(KILLS):
         process = start(slow)
-        try:
-            process.communicate(timeout=moments.uniform(0.1, 0.9) * whole)
-            finished_early = True
-        except subprocess.TimeoutExpired:
-            kill_tree(process)
-            kills += 1
-            finished_early = False
+        if number % 4:  # somewhere among the next answers
+            wait_for_answers(slow, min(answered + moments.randint(1, 9), ROWS))
+            time.sleep(moments.uniform(0, 0.1))
+        else:  # while Snakemake plans or the model is loaded
+            time.sleep(moments.uniform(0, 4))
+        kill_tree(process)
         lines = len(slow.journal_lines("Slow", "Mini"))
         assert lines >= answered, "a kill lost journaled answers"
         hits += answered < lines < ROWS
         answered = lines
-        if finished_early:  # everything was answered before the last kill: start over in a fresh folder
-            assert process.returncode == 0
-            check_equal(slow, undisturbed)
-            slow = undisturbed.copy_to(tmp_path / f"again {kills}")
-            remove_results(slow)
-            answered = 0
-    assert hits >= 3, "the kills missed the inference; its rows should be more or its batches smaller"
+    assert hits >= KILLS // 2, "the kills missed the inference: its rows should be more or its batches smaller"
 
     last = slow.vlmake("run", "--model", "Slow", "--data", "Mini")
     assert last.code == 0, last.output
@@ -94,11 +84,6 @@ def is_whole(line: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def remove_results(place: Workplace) -> None:
-    for file in sorted((place.folder / "results").rglob("*"), reverse=True):
-        file.unlink() if file.is_file() else file.rmdir()
 
 
 def test_killed_snakemake_goes_on_by_the_same_plain_command(slow: Workplace) -> None:

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BENCHMARKS, TINY_VLM, Workplace, make_benchmark, read_tsv, write_tsv
+from tests.conftest import BENCHMARKS, Workplace, make_benchmark, read_tsv, write_tsv
 from tests.workflow.conftest import SCORE
+
+
+def tiny_vlm(place: Workplace) -> str:
+    return str(place.product / "resources" / "models" / "TinyVLM")
 
 
 def test_full_run_leaves_every_file(finished: Workplace) -> None:
@@ -30,7 +34,7 @@ def test_second_run_runs_nothing(finished: Workplace) -> None:
 
 def test_second_model_runs_only_itself_and_the_summary(finished: Workplace) -> None:
     finished.models["Second"] = {
-        "path": str(TINY_VLM),
+        "path": tiny_vlm(finished),
         "device": "cpu",
         "gpus": 0,
         "system": "Look.",
@@ -172,7 +176,7 @@ def test_edited_weights_give_other_answers(finished: Workplace, tmp_path: Path) 
     """The table is earned by the weights: zeros in the language head change it."""
     from safetensors.numpy import load_file, save_file
 
-    shutil.copytree(TINY_VLM, tmp_path / "TinyVLM")
+    shutil.copytree(tiny_vlm(finished), tmp_path / "TinyVLM")
     weights = load_file(tmp_path / "TinyVLM" / "model.safetensors")
     damaged = {name: value * 0 if "norm" in name else value for name, value in weights.items()}
     save_file(damaged, tmp_path / "TinyVLM" / "model.safetensors", metadata={"format": "pt"})
@@ -189,7 +193,7 @@ def test_edited_weights_give_other_answers(finished: Workplace, tmp_path: Path) 
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_batch_size_changes_no_answer(finished: Workplace, batch_size: int) -> None:
     finished.models["Again"] = {
-        "path": str(TINY_VLM), "dtype": "float32", "device": "cpu", "gpus": 0, "batch_size": batch_size,
+        "path": tiny_vlm(finished), "dtype": "float32", "device": "cpu", "gpus": 0, "batch_size": batch_size,
     }  # fmt: skip
     assert finished.snakemake("--", "results/Again/Mini_predictions.parquet").code == 0
     columns = ("index", "prediction", "status", "key")
@@ -199,6 +203,6 @@ def test_batch_size_changes_no_answer(finished: Workplace, batch_size: int) -> N
 
 def test_batch_size_stales_nothing(finished: Workplace) -> None:
     finished.models["TinyVLM"] = {
-        "path": str(TINY_VLM), "dtype": "float32", "device": "cpu", "gpus": 0, "max_new_tokens": 16, "batch_size": 3,
+        "path": tiny_vlm(finished), "dtype": "float32", "device": "cpu", "gpus": 0, "batch_size": 3,
     }  # fmt: skip
     assert finished.snakemake("--", SCORE).jobs == []

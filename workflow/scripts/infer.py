@@ -51,7 +51,7 @@ def infer(
     registry = load_registry(registries)
     entry, benchmark = registry.model(model), registry.dataset(dataset)
     spec = model_spec.resolve(model, entry)
-    asking = Asking(spec.digest(), benchmark.max_new_tokens or entry.max_new_tokens)
+    asking = Asking(spec.digest(), model_spec.longest_answer(entry, benchmark))
     limit = parse_dataset(dataset).limit
     questions, positions = read_questions(samples, benchmark, asking, limit=limit, shard=shard, shards=shards)
 
@@ -75,7 +75,11 @@ def infer(
     answers = accepted_predictions(journal, questions, epoch)
     refuse_failures(questions, answers, max_failures, f"{model} on {dataset}")
 
-    made_by = spec.describe() | {"dataset": dataset, "prompt": prompt_spec(benchmark)}
+    made_by = spec.describe() | {
+        "dataset": dataset,
+        "prompt": prompt_spec(benchmark),
+        "generation": asking.generation(),
+    }
     table = predictions.shard_table(prediction_rows(questions, answers), positions, made_by)
     if output is not None:
         predictions.write_shard(table, output)
