@@ -137,6 +137,8 @@ def _from_object(path: Path, place: Place, item: Any) -> Row:
     if isinstance(prediction, list | dict):
         raise VlmakeError(f"{path}: {place}: 'prediction' is neither a text nor null")
     text = prediction if prediction is None or isinstance(prediction, str) else json.dumps(prediction)
+    if text is not None:  # JSON can name half a character, which no file can hold
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return place, str(index), text, None if status is None else str(status)
 
 

@@ -153,9 +153,9 @@ def _align(samples: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
         twice = next(index for index in indices if index in seen or seen.add(index))  # type: ignore[func-returns-value]
         raise VlmakeError(f"predictions: index '{twice}' is there more than once")
     known = [str(index) for index in samples["index"]]
-    if unknown := next(iter(by_index.keys() - set(known)), None):
-        unknown = next(index for index in indices if index not in set(known))
-        raise VlmakeError(f"predictions: index '{unknown}' is not in the dataset")
+    if unknown := by_index.keys() - set(known):
+        first = next(index for index in indices if index in unknown)
+        raise VlmakeError(f"predictions: index '{first}' is not in the dataset")
     pairs = [by_index.get(index, (None, "model_error")) for index in known]
     statuses = [str(status) for _, status in pairs]
     if odd := next((status for status in statuses if status not in STATUSES), None):

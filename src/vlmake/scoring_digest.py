@@ -17,7 +17,8 @@ from vlmake.metrics.registry import metric_entry
 _PACKAGE = "vlmake"
 _ENTRANCE = "vlmake.scoring"
 
-# Not followed: the tables of names, of which a metric uses one line (that line is hashed instead), and the error type.
+# Not followed: the tables of names, of which a metric uses one line (the modules it names are hashed), and the error
+# type.
 _LEFT_OUT = frozenset(
     ("vlmake.metrics.registry", "vlmake.extract.registry", "vlmake.judges.registry", "vlmake.errors", _PACKAGE)
 )

@@ -113,6 +113,11 @@ def test_what_cannot_be_read_is_one_line(tmp_path, name, content, message):
     assert name in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_half_a_character_becomes_the_replacement_character(tmp_path):
+    (tmp_path / "p.jsonl").write_text('{"index": "a", "prediction": "x\\ud83d \\ud83d\\ude00"}\n')
+    assert read_predictions(tmp_path / "p.jsonl")["prediction"].tolist() == ["x\ufffd \U0001f600"]
+
+
 def test_no_file(tmp_path):
     with pytest.raises(VlmakeError, match="no such file"):
         read_predictions(tmp_path / "p.csv")

@@ -334,3 +334,14 @@ def test_the_score_program_fails_in_one_line_and_writes_nothing(job, spec, messa
     done = run_script("--spec", spec, *arguments)
     assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
     assert not any(path.exists() for path in outputs.values())
+
+
+def test_an_open_question_without_an_answer_is_unresolved_in_every_protocol():
+    samples = pd.DataFrame({"index": ["0", "1", "2"], "answer": ["ABC", "['x', 'nan']", "ABC"]})
+    result = score(samples, answers(["**abc**", None, " "]), ScoringSpec("Shapes", "vqa", "vqa_exact"))
+    for protocol, hits in (("vlmevalkit-main", [0, 1, 0]), ("strict", [1, 0, 0])):
+        assert rows(result, protocol)["hit"].tolist() == hits
+        assert rows(result, protocol)["extraction_status"].tolist() == ["found", "unresolved", "unresolved"]
+        assert rows(result, protocol)["rule"].tolist()[1:] == ["no_prediction", "empty"]
+    # A missing text reads as nan, which is a gold text here: the peer's hit, but none that the lower bound counts.
+    assert result.detail["protocols"]["vlmevalkit-main"]["bounds"] == [0.0, pytest.approx(2 / 3)]

@@ -24,7 +24,7 @@ _REFUSALS = (
 _BLANKED = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
 _LAST_TOKENS = 5  # a letter counts when its place is greater than the number of tokens minus this
 _DECLARED = re.compile(r"answer\s+is\s+\**([ABCD])", re.IGNORECASE)
-_TOKEN = re.compile(r"\S+")
+_TOKENS = {letter: re.compile(rf"(?<!\S){letter}(?!\S)") for letter in string.ascii_uppercase}
 
 
 def extract(frame: pd.DataFrame, protocol: str) -> list[Extraction]:
@@ -68,11 +68,10 @@ def _by_letter(text: str, options: Mapping[str, str], declared: bool) -> Extract
     tokens = blanked.split()
     letters = [letter for letter in options if letter in tokens]
     if len(letters) == 1:
-        place = tokens.index(letters[0])
-        if place > len(tokens) - _LAST_TOKENS:
-            return Extraction(letters[0], "letter_near_end", *_token_place(blanked, place))
+        if tokens.index(letters[0]) > len(tokens) - _LAST_TOKENS:
+            return Extraction(letters[0], "letter_near_end", *_token_place(blanked, letters[0]))
     elif not letters and REFUSED in tokens:
-        return Extraction(REFUSED, "letter_z", *_token_place(blanked, tokens.index(REFUSED)))
+        return Extraction(REFUSED, "letter_z", *_token_place(blanked, REFUSED))
     found = _DECLARED.search(text) if declared else None
     if found and found[1].upper() in options:
         return Extraction(found[1].upper(), "answer_is", *found.span(1))
@@ -91,12 +90,11 @@ def _by_option_text(text: str, options: Mapping[str, str]) -> Extraction | None:
     return Extraction(inside[0], "option_text", start, None if start is None else start + len(option))
 
 
-def _token_place(blanked: str, number: int) -> tuple[int, int]:
-    """Return where token ``number`` (0-based) stands in a text that is split on blanks."""
-    for place, match in enumerate(_TOKEN.finditer(blanked)):
-        if place == number:
-            return match.span()
-    raise AssertionError("split and pattern count tokens alike")
+def _token_place(blanked: str, token: str) -> tuple[int, int]:
+    """Return where a one-letter token first stands in a text that is split on blanks."""
+    found = _TOKENS[token].search(blanked)
+    assert found, "split and pattern see tokens alike"
+    return found.span()
 
 
 def _options(frame: pd.DataFrame) -> Iterator[dict[str, str]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from vlmake.extract.answer import STRICT, Extraction
+from vlmake.extract.answer import STRICT, Extraction, unresolved
 from vlmake.extract.strict_vqa import read_text, tidy
 from vlmake.extract.vlmevalkit_view import as_text
 
@@ -39,4 +39,6 @@ def gold_texts(answer: str) -> list[str]:
 
 
 def _whole(seen: str, raw: str | None) -> Extraction:
+    if raw is None or not raw.strip():
+        return unresolved("no_prediction" if raw is None else "empty", seen)
     return Extraction(seen, "whole_text", 0, len(seen)) if seen == raw else Extraction(seen, "whole_text")
