@@ -5,7 +5,7 @@ import pandas as pd
 
 from vlmake.errors import VlmakeError
 from vlmake.metrics.base import Floats, Metric, Overall, ScoreTable, equal_hits, mean
-from vlmake.metrics.choice_table import accuracy_table
+from vlmake.metrics.choice_table import GROUPING, accuracy_table
 
 ROTATION = 1_000_000
 """A rotated copy's index is the main row's plus a multiple of this."""
@@ -36,13 +36,14 @@ def table(judged: pd.DataFrame) -> ScoreTable:
     """
     hits = pd.Series(group_hits(judged), index=judged.index)
     main = hits.notna()
-    columns, rows = accuracy_table(judged[main], hits[main])
+    own = judged[[column for column in GROUPING if column in judged]]
+    columns, rows = accuracy_table(own[main], hits[main])
     overall = Overall("Overall", mean(hits[main]), int(main.sum()))
-    answered = judged[_has_gold(judged)]
+    answered = _has_gold(judged)
     parts = [
-        accuracy_table(judged[main], judged.loc[main, "hit"], "vanilla_0_"),
-        accuracy_table(answered, answered["hit"], "vanilla_all_"),
-        accuracy_table(judged[main], hits[main], "circular_"),
+        accuracy_table(own[main], judged["hit"][main], "vanilla_0_"),
+        accuracy_table(own[answered], judged["hit"][answered], "vanilla_all_"),
+        (columns, [[f"circular_{split}", *cells] for split, *cells in rows]),
     ]
     names = list(dict.fromkeys(name for part, _ in parts for name in part))
     vanilla = [
@@ -55,7 +56,7 @@ def _numbers(judged: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.int64]
     try:
         return np.array([int(index) for index in judged["index"]], dtype=np.int64)
     except (ValueError, OverflowError):
-        odd = next(index for index in judged["index"] if not index.strip().lstrip("+-").isdecimal() or len(index) > 18)
+        odd = next((index for index in judged["index"] if not index.isdecimal()), max(judged["index"], key=len))
         raise VlmakeError(
             f"index '{odd}' is not a whole number, which circular evaluation needs; use the metric 'choice'"
         ) from None

@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vlmake.metrics.base import Cell, in_order, in_sorted_order, mean
+from vlmake.metrics.base import Cell, in_sorted_order, mean
 
 NO_SPLIT = "none"
 """The only row's name where a benchmark has no splits."""
+
+GROUPING = ("split", "l2-category", "category")
+"""The columns by which the table is divided."""
 
 SHORT_NAMES = {
     "coarse_perception": "CP",
@@ -34,19 +37,22 @@ def accuracy_table(
         prefix: Put before every split's name.
     """
     values = np.asarray(hits, dtype=np.float64)
-    splits = in_order(rows, "split") if "split" in rows else [NO_SPLIT]
-    members = [_equal(rows, "split", split) if "split" in rows else np.ones(len(rows), bool) for split in splits]
+    members = _members(rows, "split") if "split" in rows else {NO_SPLIT: np.ones(len(rows), bool)}
     columns: dict[str, list[Cell]] = {
-        "split": [f"{prefix}{split}" for split in splits],
-        "Overall": [mean(values[member]) for member in members],
+        "split": [f"{prefix}{split}" for split in members],
+        "Overall": [mean(values[member]) for member in members.values()],
     }
-    for column in ("l2-category", "category"):
+    for column in GROUPING[1:]:
+        abilities = _members(rows, column)
         for ability in in_sorted_order(rows, column):
-            chosen = _equal(rows, column, ability)
             name = SHORT_NAMES.get(ability, str(ability))
-            columns[name] = [mean(values[member & chosen]) for member in members]
+            columns[name] = [mean(values[member & abilities[ability]]) for member in members.values()]
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
 
-def _equal(rows: pd.DataFrame, column: str, value: Any) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    return np.asarray(rows[column] == value, dtype=bool)
+def _members(rows: pd.DataFrame, column: str) -> "dict[Any, np.ndarray[Any, np.dtype[np.bool_]]]":
+    """Return which rows have which value of a column, values in order of first appearance, missing ones left out."""
+    if column not in rows:
+        return {}
+    codes, values = pd.factorize(rows[column])
+    return {value: codes == code for code, value in enumerate(values.tolist())}
