@@ -42,14 +42,6 @@ def write_text(target: Path, text: str) -> None:
         temporary.write_bytes(text.encode("utf-8"))
 
 
-def write_text_if_changed(target: Path, text: str) -> bool:
-    """Write ``text`` atomically unless the file already holds it; return whether it was written."""
-    if target.is_file() and target.read_bytes() == text.encode("utf-8"):
-        return False
-    write_text(target, text)
-    return True
-
-
 def sync_folder(folder: Path) -> None:
     """Make a rename or a new file in ``folder`` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

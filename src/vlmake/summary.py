@@ -7,7 +7,7 @@ from typing import Any
 
 from vlmake import paths
 from vlmake.report.scores import STATUSES, Accuracy, Score, read_scores, status_counts
-from vlmake.store import write_text, write_text_if_changed
+from vlmake.store import write_text
 
 COLUMNS = (
     "model",
@@ -50,23 +50,17 @@ def summary_row(score: Score) -> dict[str, Any]:
     }
 
 
-def update_summary(work_dir: Path) -> None:
-    """Write the summary of ``work_dir`` where it belongs, unless it says the same already."""
-    write_summary(work_dir / paths.SUMMARY, work_dir, only_if_changed=True)
-
-
-def write_summary(target: Path, work_dir: Path, *, only_if_changed: bool = False) -> list[str]:
+def write_summary(target: Path, work_dir: Path) -> list[str]:
     """Write every score present in ``work_dir`` to ``target``, by model and dataset; return what could not be read.
 
     Args:
         target: The CSV file, replaced atomically.
         work_dir: The folder with ``results/``.
-        only_if_changed: Leave a file alone that already says the same.
     """
     scores, broken = read_scores(work_dir, paths.present_scores(work_dir))
     text = StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(summary_row(score) for score in scores)
-    (write_text_if_changed if only_if_changed else write_text)(target, text.getvalue())
+    write_text(target, text.getvalue())
     return broken

@@ -8,7 +8,7 @@ import pytest
 
 from tests.report_tree import circular_tree, yes_no_tree
 from vlmake import paths
-from vlmake.report import update_report
+from vlmake.report.page import write_page
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -23,7 +23,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("report")
     yes_no_tree(work, ("TinyVLM", "InternVL2_5-78B-MPO-AWQ"))
     circular_tree(work)
-    update_report(work)
+    write_page(work / paths.REPORT, work, work / "data")
     return work / paths.REPORT
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from poison_server import HTML, PoisonServer
+from tests.faults.poison_server import HTML, PoisonServer
 
 from vlmake.download import download
 from vlmake.errors import VlmakeError

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from vlmake.store import atomic_path, canonical_json, write_text, write_text_if_changed
+from vlmake.store import atomic_path, canonical_json, write_text
 
 
 def test_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
@@ -22,13 +22,9 @@ def test_file_gets_the_usual_permissions(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "atomic").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
 
 
-def test_unchanged_text_is_not_written(tmp_path: Path) -> None:
-    target = tmp_path / "folder" / "a"
-    assert write_text_if_changed(target, "ü\r\n")
-    before = target.stat().st_mtime_ns
-    assert not write_text_if_changed(target, "ü\r\n")
-    assert target.stat().st_mtime_ns == before
-    assert target.read_bytes() == "ü\r\n".encode()
+def test_text_is_written_byte_for_byte(tmp_path: Path) -> None:
+    write_text(tmp_path / "folder" / "a", "ü\r\n")
+    assert (tmp_path / "folder" / "a").read_bytes() == "ü\r\n".encode()
 
 
 def test_canonical_json_ignores_key_order() -> None:

@@ -178,11 +178,22 @@ def _journal(work_dir: Path, model: str, dataset: str) -> Path:
 
 def _show(work_dir: Path, pairs: Pairs, data_dir: str) -> None:
     """Bring summary and report up to date with every score that is present, and print the ones asked for."""
-    from vlmake.report import update_report
-    from vlmake.summary import update_summary
     from vlmake.terminal import print_scores
 
-    if paths.present_scores(work_dir):
-        update_summary(work_dir)
-        update_report(work_dir, data_dir)
+    if _report_is_old(work_dir):
+        from vlmake.report.page import write_page
+        from vlmake.summary import write_summary
+
+        write_summary(work_dir / paths.SUMMARY, work_dir)
+        write_page(work_dir / paths.REPORT, work_dir, work_dir / data_dir)
     print_scores(pairs, work_dir)
+
+
+def _report_is_old(work_dir: Path) -> bool:
+    """Tell whether a score, or a folder of scores, changed after the summary or the report was written."""
+    scores = [work_dir / paths.score_json(model, dataset) for model, dataset in paths.present_scores(work_dir)]
+    made = [work_dir / paths.SUMMARY, work_dir / paths.REPORT]
+    if not scores or not all(file.is_file() for file in made):
+        return bool(scores)
+    newest = max(file.stat().st_mtime_ns for file in {*scores, *(score.parent for score in scores)})
+    return newest > min(file.stat().st_mtime_ns for file in made)

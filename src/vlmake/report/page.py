@@ -5,7 +5,6 @@ or reorder text; both happen to every expression of every template, so no templa
 policy forbids scripts, frames, forms and requests.
 """
 
-import filecmp
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -68,28 +67,17 @@ class Pictures:
         return self._ids.get(picture.digest)
 
 
-class _UnchangedError(Exception):
-    """The page says what it said before."""
-
-
-def write_page(target: Path, work_dir: Path, data_dir: Path, *, only_if_changed: bool = False) -> None:
+def write_page(target: Path, work_dir: Path, data_dir: Path) -> None:
     """Write the page over every score present in ``work_dir``.
 
     Args:
         target: The HTML file, replaced atomically.
         work_dir: The folder with ``results/``.
         data_dir: Where decoded benchmarks lie; without them samples have no picture and no question.
-        only_if_changed: Leave a file alone that already says the same.
     """
-    try:
-        with atomic_path(target) as part:
-            with part.open("w", encoding="utf-8", newline="\n") as file:
-                for text in render(work_dir, data_dir):
-                    file.write(text)
-            if only_if_changed and target.is_file() and filecmp.cmp(part, target, shallow=False):
-                raise _UnchangedError
-    except _UnchangedError:
-        pass
+    with atomic_path(target) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+        for text in render(work_dir, data_dir):
+            file.write(text)
 
 
 def render(work_dir: Path, data_dir: Path) -> Iterator[str]:
