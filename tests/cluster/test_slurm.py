@@ -38,13 +38,15 @@ def cluster() -> Iterator[None]:
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
         pytest.skip("THE SLURM PROFILE IS NOT TESTED: snakemake-executor-plugin-slurm is missing (the slurm extra)")
     was_up = subprocess.run([CLUSTER, "status"], capture_output=True, check=False).returncode == 0
-    brought_up = subprocess.run([CLUSTER, "up"], capture_output=True, text=True, check=False)
-    if brought_up.returncode == CANNOT:
-        pytest.skip(f"THE SLURM PROFILE IS NOT TESTED: {brought_up.stderr.splitlines()[-1]}")
-    assert brought_up.returncode == 0, brought_up.stderr
-    yield
-    if not was_up:
-        subprocess.run([CLUSTER, "down"], check=True)
+    try:
+        brought_up = subprocess.run([CLUSTER, "up"], capture_output=True, text=True, check=False)
+        if brought_up.returncode == CANNOT:
+            pytest.skip(f"THE SLURM PROFILE IS NOT TESTED: {brought_up.stderr.splitlines()[-1]}")
+        assert brought_up.returncode == 0, brought_up.stderr
+        yield
+    finally:
+        if not was_up:
+            subprocess.run([CLUSTER, "down"], check=True)
 
 
 @dataclass(frozen=True)
