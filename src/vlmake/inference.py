@@ -86,7 +86,8 @@ def answer(
     """
     unanswerable = [question for question in questions if question.image_error]
     writer.append([_bad_image(question, question.image_error or "", asking, 0.0, epoch) for question in unanswerable])
-    advance(len(unanswerable))
+    if unanswerable:
+        advance(len(unanswerable))
     askable = list({question.key: question for question in questions if not question.image_error}.values())
     if not askable:
         return

@@ -108,7 +108,7 @@ def test_circular_needs_every_copy():
     grouped = load_metric("choice_circular").group_hits(frame)
     assert grouped[:2].tolist() == [1, 0] and np.isnan(grouped[2:]).all()  # 9 has no main row
     table = load_metric("choice_circular").table(frame.assign(category="x"))
-    assert table.rows == [["none", 0.5, 0.5]]
+    assert table.rows == [["circular_none", 0.5, 0.5]]
     assert [row[0] for row in table.more["vanilla"][1]] == ["vanilla_0_none", "vanilla_all_none", "circular_none"]
     assert [row[1] for row in table.more["vanilla"][1]] == [1, 0.8, 0.5]
 

@@ -84,7 +84,7 @@ def test_a_line_a_split_and_nulls_as_dashes(tmp_path: Path) -> None:
 def test_fractions_stay_fractions(tmp_path: Path) -> None:
     circular_tree(tmp_path)
     text = printed(tmp_path)
-    assert "split dev" in text
+    assert "split circular_dev" in text
     assert ["TinyVLM", "0.5000", "0.5000"] in [line.split() for line in text.splitlines()]
 
 

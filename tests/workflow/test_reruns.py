@@ -76,6 +76,8 @@ def test_whole_benchmark_after_a_limit_infers_only_the_rest(workplace: Workplace
     assert workplace.vlmake("run", "--model", "TinyVLM", "--data", "Mini", "--limit", "10").code == 0
     assert len(workplace.journal_lines("TinyVLM", "Mini")) == 10
     assert len(workplace.predictions("TinyVLM", "Mini@10")) == 10
+    detail = json.loads(workplace.result("TinyVLM", "Mini@10_score.json").read_text(encoding="utf-8"))
+    assert detail["samples"]["total"] == detail["samples"]["by_status"]["ok"] == 10
     assert workplace.vlmake("run", "--model", "TinyVLM", "--data", "Mini").code == 0
     keys = [json.loads(line)["key"] for line in workplace.journal_lines("TinyVLM", "Mini")]
     assert len(keys) == len(set(keys)) == 24

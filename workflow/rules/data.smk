@@ -2,6 +2,7 @@ rule download:
     """The published TSV, checked; what was found becomes a small file that everything after depends on."""
     output:
         source=paths.source("{base}", RUN.data_dir),
+    retries: 0
     localrule: True
     params:
         spec=lambda w: PLAN.source_spec(w.base),
@@ -17,6 +18,7 @@ rule decode:
     output:
         samples=paths.samples("{base}", RUN.data_dir),
         images=paths.images("{base}", RUN.data_dir),
+    retries: 0
     localrule: True
     params:
         tsv=lambda w: str(PLAN.tsv(w.base)),

@@ -56,6 +56,7 @@ rule merge:
         timing=paths.timing("{model}", "{dataset}"),
     wildcard_constraints:
         dataset=PLAN.many_shards_pattern(),
+    retries: 0
     localrule: True
     shell:
         "{PYTHON:q} {SCRIPTS:q}/merge.py --predictions {output.predictions:q} --timing {output.timing:q}"

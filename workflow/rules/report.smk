@@ -7,6 +7,7 @@ rule summary:
         SCORES,
     output:
         table=paths.SUMMARY,
+    retries: 0
     localrule: True
     shell:
         "{PYTHON:q} {SCRIPTS:q}/summary.py --summary {output.table:q}"
@@ -18,6 +19,7 @@ rule report:
         SCORES,
     output:
         page=paths.REPORT,
+    retries: 0
     localrule: True
     shell:
         "{PYTHON:q} {SCRIPTS:q}/report.py --data-dir {RUN.data_dir:q} --page {output.page:q}"

@@ -7,6 +7,7 @@ rule score:
         judged=paths.judged("{model}", "{dataset}"),
         table=paths.score_csv("{model}", "{dataset}"),
         detail=paths.score_json("{model}", "{dataset}"),
+    retries: 0
     localrule: True
     params:
         spec=lambda w: PLAN.scoring_spec(w.dataset),

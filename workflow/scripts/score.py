@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from vlmake import __version__
 from vlmake.errors import VlmakeError
+from vlmake.paths import parse_dataset
 from vlmake.program import run_program
 from vlmake.score_files import write_detail, write_judged, write_table
 from vlmake.scoring import ScoringSpec, score
@@ -27,10 +28,11 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--detail", required=True, type=FILE, help="Written: every protocol's numbers and provenance (JSON).")
 def main(spec: str, samples: Path, predictions: Path, judged: Path, table: Path, detail: Path) -> None:
     """Extract the answers and score them, in every protocol."""
-    wanted = _json_object(spec, "--spec")
+    wanted = ScoringSpec.from_mapping(settings := _json_object(spec, "--spec"))
     answers, made_by = _read(predictions)
-    result = score(_read(samples)[0], answers, ScoringSpec.from_mapping(wanted))
-    provenance = {"predictions": made_by, "scoring": wanted, "vlmake": __version__}
+    rows = _read(samples)[0][: parse_dataset(wanted.dataset).limit]
+    result = score(rows, answers, wanted)
+    provenance = {"predictions": made_by, "scoring": settings, "vlmake": __version__}
     write_judged(result, judged)
     write_table(result, table)
     write_detail(result, provenance, detail)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
@@ -65,6 +66,7 @@ def command(
     folders = [*config.registry, *map(str, registry)]
     plan = Plan(load_registry(registry_folders(folders)), config)
     pairs = _pairs(plan, models, datasets, passed.targets, limit)
+    _refuse_misspelt_options(passed.options)
     asked_fresh = fresh and not is_dry_run(passed.options)
 
     if asked_fresh:
@@ -78,6 +80,15 @@ def command(
         _settle(work_dir, pairs)
     if not is_dry_run(passed.options):
         _show(work_dir, [] if mode == "infer" else pairs, config.data_dir)
+
+
+def _refuse_misspelt_options(options: Sequence[str]) -> None:
+    """Raise VlmakeError for a word that is nearly an option of ours, before Snakemake explains all of its own."""
+    own = [name for option in command.params for name in option.opts if name.startswith("--")]
+    for word in options:
+        name = word.split("=", 1)[0]
+        if name.startswith("--") and (close := get_close_matches(name, own, n=1, cutoff=0.85)):
+            raise VlmakeError(f"unknown option '{name}'; did you mean '{close[0]}'?")
 
 
 def _pairs(
@@ -186,7 +197,7 @@ def _show(work_dir: Path, pairs: Pairs, data_dir: str) -> None:
 
         write_summary(work_dir / paths.SUMMARY, work_dir)
         write_page(work_dir / paths.REPORT, work_dir, work_dir / data_dir)
-    print_scores(pairs, work_dir)
+    print_scores([pair for pair in pairs if (work_dir / paths.score_json(*pair)).is_file()], work_dir)
 
 
 def _report_is_old(work_dir: Path) -> bool:

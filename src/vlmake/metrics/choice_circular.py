@@ -29,21 +29,22 @@ def group_hits(judged: pd.DataFrame) -> Floats:
 
 
 def table(judged: pd.DataFrame) -> ScoreTable:
-    """Return accuracy over groups as a fraction, one row a split; columns as ``accuracy_table`` says.
+    """Return accuracy over groups as a fraction, one row ``circular_<split>``; columns as ``accuracy_table`` says.
 
-    The further table ``vanilla`` has the rows ``vanilla_0_<split>`` (main rows, each on its own),
-    ``vanilla_all_<split>`` (every row on its own) and ``circular_<split>``, as VLMEvalKit prints on request.
+    The further table ``vanilla`` has the rows ``vanilla_0_<split>`` (main rows, each on its own) and
+    ``vanilla_all_<split>`` (every row on its own) as well. The row names are those that VLMEvalKit gives when it
+    prints all three.
     """
     hits = pd.Series(group_hits(judged), index=judged.index)
     main = hits.notna()
     own = judged[[column for column in GROUPING if column in judged]]
-    columns, rows = accuracy_table(own[main], hits[main])
+    columns, rows = accuracy_table(own[main], hits[main], "circular_")
     overall = Overall("Overall", mean(hits[main]), int(main.sum()))
     answered = _has_gold(judged)
     parts = [
         accuracy_table(own[main], judged["hit"][main], "vanilla_0_"),
         accuracy_table(own[answered], judged["hit"][answered], "vanilla_all_"),
-        (columns, [[f"circular_{split}", *cells] for split, *cells in rows]),
+        (columns, rows),
     ]
     names = list(dict.fromkeys(name for part, _ in parts for name in part))
     vanilla = [
