@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.faults.poison_server import HTML, PoisonServer
 
+from tests.faults.poison_server import HTML, PoisonServer
 from vlmake.download import download
 from vlmake.errors import VlmakeError
 
