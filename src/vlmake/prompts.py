@@ -23,9 +23,11 @@ def options_of(sample: Sample) -> dict[str, str]:
 def multiple_choice_text(question: str, options: Mapping[str, str], hint: str | None = None) -> str:
     """Return VLMEvalKit's multiple-choice prompt (``ImageMCQDataset.build_prompt``), trailing blank included."""
     hint_line = f"Hint: {hint}\n" if hint is not None else ""
+    asked = f"{hint_line}Question: {question}\n"
+    if not options:
+        return asked
     option_lines = "".join(f"{letter}. {text}\n" for letter, text in options.items())
-    closing = "Please select the correct answer from the options above. \n" if options else ""
-    return f"{hint_line}Question: {question}\n" + (f"Options:\n{option_lines}" if options else "") + closing
+    return f"{asked}Options:\n{option_lines}Please select the correct answer from the options above. \n"
 
 
 def question_text(task: Task, sample: Sample, template: str) -> str:

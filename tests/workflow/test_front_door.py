@@ -1,0 +1,188 @@
+"""The commands as a user types them."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY, Workplace
+from tests.workflow.conftest import SCORE
+
+PARITY = REPOSITORY / "tests" / "data" / "parity"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--cores", "2", "--resources", "gpu=4", SCORE),
+        ("run", SCORE, "--resources", "gpu=4", "--cores", "2"),
+        ("run", "--resources", "gpu=4", "--cores", "2", "--", SCORE),
+    ],
+)
+def test_targets_in_any_order(finished: Workplace, words: tuple[str, ...]) -> None:
+    finished.result("TinyVLM", "Mini_score.csv").unlink()
+    ran = finished.vlmake(*words)
+    assert ran.code == 0, ran.output
+    assert finished.result("TinyVLM", "Mini_score.csv").is_file()
+    assert "protocol vlmevalkit-main" in ran.output
+    assert "perception" in ran.output
+
+
+def test_snakemake_takes_the_target_after_dashes(finished: Workplace) -> None:
+    finished.result("TinyVLM", "Mini_score.csv").unlink()
+    ran = finished.snakemake("--resources", "gpu=4", "--", SCORE)
+    assert (ran.code, ran.jobs) == (0, ["score TinyVLM/Mini"]), ran.output
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("results/TinyVML/Mini_score.csv",), "unknown model 'TinyVML'; did you mean 'TinyVLM'?"),
+        (("results/TinyVLM/Minni_score.csv",), "unknown dataset 'Minni'; did you mean 'Mini'?"),
+        (("run", "--model", "TinyVML"), "unknown model 'TinyVML'; did you mean 'TinyVLM'?"),
+        (("run", "--data", "Minni@3"), "unknown dataset 'Minni'; did you mean 'Mini'?"),
+        (("run", "--modell", "TinyVLM"), "unknown option '--modell'; did you mean '--model'?"),
+        (("runn",), "unknown command 'runn'; did you mean 'run'?"),
+        (("run", SCORE, "--limit", "3"), "a target's limit is in it: MME@20"),
+    ],
+)
+def test_wrong_names_end_in_one_line(finished: Workplace, words: tuple[str, ...], expected: str) -> None:
+    ran = finished.vlmake(*words)
+    assert ran.code != 0
+    assert len(ran.output.strip().splitlines()) == 1, ran.output
+    assert expected in ran.output
+
+
+@pytest.mark.parametrize("target", ["results/TinyVML/Mini_score.csv", "results/TinyVLM/Minni@2_predictions.parquet"])
+def test_snakemake_says_it_as_well(finished: Workplace, target: str) -> None:
+    ran = finished.snakemake("--", target)
+    assert ran.code != 0
+    assert "did you mean" in ran.output
+    assert "Traceback" not in ran.output
+
+
+def test_fresh_supersedes_and_deletes_nothing(finished: Workplace) -> None:
+    words = ("run", "--model", "TinyVLM", "--data", "Mini", "--mode", "infer")
+    before = finished.result("TinyVLM", "Mini_predictions.parquet").read_bytes()
+    assert finished.vlmake(*words, "--fresh").code == 0
+    lines = [json.loads(line) for line in finished.journal_lines("TinyVLM", "Mini")]
+    assert sorted(line["epoch"] for line in lines) == [0] * 24 + [1] * 24
+    assert finished.result("TinyVLM", "Mini_predictions.parquet").read_bytes() == before, "greedy fp32 says the same"
+    assert finished.vlmake(*words).code == 0
+    assert len(finished.journal_lines("TinyVLM", "Mini")) == 48
+
+
+def test_work_dir_with_the_configuration_of_this_folder(finished: Workplace, tmp_path: Path) -> None:
+    target = tmp_path / "some where" / "else"
+    ran = finished.vlmake("run", "--data", "Mini@2", "--work-dir", str(target))
+    assert ran.code == 0, ran.output
+    assert (target / "results" / "TinyVLM" / "Mini@2_score.csv").is_file()
+    assert (target / "results" / "report" / "index.html").is_file()
+
+
+def test_nothing_to_do_prints_the_scores_and_leaves_the_report(finished: Workplace) -> None:
+    words = ("run", "--model", "TinyVLM", "--data", "Mini")
+    assert finished.vlmake(*words).code == 0
+    page = finished.folder / "results" / "report" / "index.html"
+    before = page.stat().st_mtime_ns
+    ran = finished.vlmake(*words)
+    assert ran.code == 0
+    assert "perception" in ran.output
+    assert page.stat().st_mtime_ns == before
+
+
+def test_dry_run_changes_nothing(workplace: Workplace) -> None:
+    ran = workplace.vlmake("run", "--model", "TinyVLM", "--data", "Mini", "-n")
+    assert ran.code == 0, ran.output
+    assert "infer" in ran.output
+    assert not (workplace.folder / "results").exists()
+
+
+def test_missing_local_tsv_is_one_line(workplace: Workplace) -> None:
+    Path(str(workplace.datasets["Mini"]["path"])).unlink()
+    ran = workplace.vlmake("run", "--model", "TinyVLM", "--data", "Mini")
+    assert ran.code != 0
+    assert "Mini.tsv" in ran.output
+    assert "Traceback" not in ran.output
+
+
+def test_score_contract(workplace: Workplace, tmp_path: Path) -> None:
+    out, items = tmp_path / "MME.csv", tmp_path / "items.jsonl"
+    files = ("--tsv", str(PARITY / "MME.tsv"), "--predictions", str(PARITY / "MME.pred.jsonl"))
+    ran = workplace.vlmake(
+        "score", "--dataset", "MME", *files, "--protocol", "vlmevalkit-ms", "--out", str(out), "--items", str(items)
+    )
+    assert ran.code == 0, ran.output
+    expected = json.loads((PARITY / "MME.ms.json").read_text(encoding="utf-8"))
+    with out.open(newline="", encoding="utf-8") as lines:
+        header, row = csv.reader(lines)
+    wanted = dict(zip(expected["result"]["columns"], expected["result"]["rows"][0], strict=True))
+    assert {name: float(value) for name, value in zip(header, row, strict=True)} == pytest.approx(wanted, abs=1e-9)
+    detail = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+    assert detail["dataset"] == "MME"
+    assert set(detail["protocols"]) == {"vlmevalkit-main", "vlmevalkit-ms", "strict"}
+    assert all({"columns", "rows"} <= set(part) for part in detail["protocols"].values())
+    assert detail["samples"]["total"] == sum(detail["samples"]["by_status"].values()) == len(expected["items"])
+    listed = [json.loads(line) for line in items.read_text(encoding="utf-8").splitlines()]
+    assert len(listed) == len(expected["items"])
+    assert all(set(line) == {"index", "extracted", "hit", "status", "rule"} for line in listed)
+    for line in listed:
+        hit, extracted = expected["items"][line["index"]]
+        assert math.isclose(line["hit"], hit)
+        assert line["extracted"] == extracted
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--dataset", "MMEE"), "unknown dataset 'MMEE'; did you mean 'MME'?"),
+        (("--predictions", "model.pkl"), "pickles are not read"),
+        (("--predictions", "nowhere.jsonl"), "no such file"),
+        (("--tsv", "nowhere.tsv"), "nowhere.tsv"),
+    ],
+)
+def test_score_faults_are_one_line(workplace: Workplace, words: tuple[str, str], expected: str) -> None:
+    asked = {
+        "--dataset": "MME", "--tsv": str(PARITY / "MME.tsv"), "--predictions": str(PARITY / "MME.pred.jsonl"),
+        "--out": "out.csv",
+    }  # fmt: skip
+    asked[words[0]] = words[1]
+    (workplace.folder / "model.pkl").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
+    ran = workplace.vlmake("score", *(word for pair in asked.items() for word in pair))
+    assert ran.code == 1
+    assert len(ran.output.strip().splitlines()) == 1, ran.output
+    assert expected in ran.output
+    assert not (workplace.folder / "owned").exists()
+
+
+def test_list_as_json(workplace: Workplace) -> None:
+    datasets = json.loads(workplace.vlmake("list", "datasets", "--json").output)
+    assert {"MME", "MMBench_DEV_EN", "Mini"} <= {entry["name"] for entry in datasets}
+    models = json.loads(workplace.vlmake("list", "models", "--json").output)
+    assert next(entry for entry in models if entry["name"] == "TinyVLM")["batch_size"] >= 1
+
+
+def test_doctor_is_content_and_finds_a_changed_file(workplace: Workplace) -> None:
+    ran = workplace.vlmake("doctor")
+    assert ran.code == 0, ran.output
+    assert "torch loads" in ran.output
+    lmu = workplace.home / "LMUData"
+    lmu.mkdir()
+    (lmu / "MME.tsv").write_text("not what was published", encoding="utf-8")
+    ran = workplace.vlmake("doctor")
+    assert ran.code == 1
+    assert "WRONG dataset MME" in ran.output
+    assert "b36b43c3f09801f5d368627fb92187c3" in ran.output
+
+
+def test_lmu_data_of_vlmevalkit_users_is_used_as_it_is(workplace: Workplace, tmp_path: Path) -> None:
+    """A published TSV that lies in $LMUData already is checked and used; nothing is downloaded."""
+    tsv = Path(str(workplace.datasets["Mini"].pop("path")))
+    (tmp_path / "LMU").mkdir()
+    tsv.rename(tmp_path / "LMU" / "Mini.tsv")
+    workplace.datasets["Mini"]["url"] = "http://127.0.0.1:9/never.tsv"
+    ran = workplace.snakemake("--", "data/Mini/samples.parquet", LMUData=str(tmp_path / "LMU"))
+    assert ran.code == 0, ran.output
+    assert json.loads((workplace.folder / "data/Mini/source.json").read_text())["origin"] == "existing file"
