@@ -9,7 +9,6 @@ import errno
 import hashlib
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,11 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from vlmake.errors import VlmakeError
+from vlmake.locks import hold
 from vlmake.store import sync_folder
 from vlmake.transfer import CHUNK, Advance, Limits, Reply, TransferError, UselessError, copy_local, fetch, shown_url
 
@@ -106,7 +105,7 @@ def download(
         return {**_existing(target, accepted)._asdict(), "origin": "existing file"}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target):
+        with hold(Path(f"{target}.lock"), f"vlmake: waiting for another process that downloads {target}"):
             if os.path.lexists(target):
                 return {**_existing(target, accepted)._asdict(), "origin": "existing file"}
             limits = Limits(attempts, pause, connect_seconds, stall_seconds)
@@ -176,21 +175,6 @@ def _is_html(start: bytes) -> bool:
 
 def _printable(data: bytes) -> str:
     return "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data)
-
-
-@contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """Hold the lock of ``target``; the kernel frees it when its holder dies."""
-    lock = FileLock(f"{target}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"vlmake: waiting for another process that downloads {target}", file=sys.stderr, flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _first_good(urls: list[str], md5s: list[str], target: Path, limits: Limits) -> dict[str, Any]:

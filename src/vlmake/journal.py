@@ -8,16 +8,12 @@ it had never been written, and its sample is asked again. Nothing in a journal i
 import json
 import os
 import socket
-import sys
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Literal, get_args, get_type_hints
-
-from filelock import FileLock, Timeout
 
 from vlmake.store import sync_folder, write_text
 
@@ -112,22 +108,6 @@ def read_journal(folder: Path, keys: Iterable[str]) -> dict[str, Prediction]:
         if item.key in wanted and (item.key not in best or _rank(item) > _rank(best[item.key])):
             best[item.key] = item
     return best
-
-
-@contextmanager
-def hold_shard(folder: Path, name: str) -> Iterator[None]:
-    """Hold the lock of one shard, waiting for whoever works on it; the kernel frees it when its holder dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"{name}: another process works on this shard; waiting for it", file=sys.stderr, flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def epoch_of(folder: Path, dataset: str) -> int:

@@ -7,7 +7,8 @@ import click
 from vlmake import backends, model_spec, predictions
 from vlmake.images import ImageStore
 from vlmake.inference import Asking, accepted_predictions, answer, prediction_rows, refuse_failures, unanswered
-from vlmake.journal import JournalWriter, epoch_of, hold_shard
+from vlmake.journal import JournalWriter, epoch_of
+from vlmake.locks import hold
 from vlmake.paths import parse_dataset
 from vlmake.planning import prompt_spec
 from vlmake.program import run_program
@@ -55,7 +56,8 @@ def infer(
     limit = parse_dataset(dataset).limit
     questions, positions = read_questions(samples, benchmark, asking, limit=limit, shard=shard, shards=shards)
 
-    with hold_shard(journal, f"{dataset}.{shard:03d}-of-{shards:03d}"):
+    name = f"{dataset}.{shard:03d}-of-{shards:03d}"
+    with hold(journal / f"{name}.lock", f"{model} {name}: another process works on this shard; waiting for it"):
         epoch = epoch_of(journal, dataset)
         todo = unanswered(questions, accepted_predictions(journal, questions, epoch))
         if todo:

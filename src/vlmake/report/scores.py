@@ -98,17 +98,22 @@ class Samples(_Part):
     by_status: dict[str, int] = Field(default_factory=dict)
 
 
-class Score(_Part):
-    """One score file."""
+class _FileContent(_Part):
+    """What the file itself says, without the names that its place gives it."""
 
-    model: str
-    dataset: str
     metric: str
     protocol: str
     judge: str | None = None
     protocols: dict[str, ProtocolScore]
     samples: Samples
     provenance: Any = None
+
+
+class Score(_FileContent):
+    """One score file, with the names that its place gives it."""
+
+    model: str
+    dataset: str
 
     @property
     def configured(self) -> ProtocolScore:
@@ -195,14 +200,3 @@ def trouble_line(trouble: Mapping[str, int], total: int) -> str:
     words = [f"{count} {name}" for name, count in counts]
     words[0] = f"{counts[0][1]} of {total} samples {counts[0][0]}"
     return "; ".join(words)
-
-
-class _FileContent(_Part):
-    """What the file itself says, without the names that its place gives it."""
-
-    metric: str
-    protocol: str
-    judge: str | None = None
-    protocols: dict[str, ProtocolScore]
-    samples: Samples
-    provenance: Any = None
