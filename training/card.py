@@ -45,23 +45,22 @@ mcq: multiple choice with two to four options, one order each.
 
 ## Training
 
-| stage | steps | scenes | first scene seed |
-| --- | ---: | ---: | ---: |
+| stage | steps | scenes | first scene seed | minutes |
+| --- | ---: | ---: | ---: | ---: |
 {stages}
 
 1. *vision*: the vision tower and the projector learn to name shape, color and character of every patch by the
    embeddings of the words themselves, and the place of the thing it belongs to.
 2. *language*: with both of them fixed, the decoder learns from captions and questions about the same scene, packed in
    one sequence.
-3. *focus*: all parts together, with few captions and more multiple choice, comparison and position questions.
+3. *focus*: the same with few captions and more multiple choice, comparison and position questions.
 
 In stages 2 and 3 throw-away heads inside the decoder also learn whether single characters and options match the
 picture, and the place and color of a named thing.
 
-Seed of the weights: {seed}. Training scenes: seeds 0 to 2^32; held-out: from 2^40; Shapes benchmarks: from 2^41. About
-one character string in ten (by CRC-32) never appears in training. It took {minutes} minutes with {threads} CPU
-thread(s), torch {torch}, bfloat16 autocast;
-another machine repeats this up to floating-point noise:
+Seed: {seed}. Training scenes: seeds 0 to 2^32; held-out: from 2^40; Shapes benchmarks: from 2^41. About one character
+string in ten (by CRC-32) never appears in training. {minutes:.0f} minutes on {threads} thread(s) of a shared CPU, torch
+{torch}, bfloat16 autocast; another machine repeats this up to floating-point noise.{note}
 
 ```
 PYTHONPATH=src python -m training.train --out DIR
@@ -105,11 +104,14 @@ def write_card(folder: Path, scores: Sequence[SkillScore]) -> None:
         overall=100 * sum(s.right for s in scores) / asked,
         asked=asked,
         weak=_weak_skills(scores),
-        stages="\n".join("| {name} | {steps} | {images} | {first_seed} |".format(**s) for s in facts["stages"]),
+        stages="\n".join(
+            "| {name} | {steps} | {images} | {first_seed} | {minutes} |".format(**stage) for stage in facts["stages"]
+        ),
         seed=facts["seed"],
-        minutes=facts["minutes"],
-        threads=facts["threads"],
-        torch=facts["torch"],
+        minutes=sum(stage["minutes"] for stage in facts["stages"]),
+        threads=max(stage["threads"] for stage in facts["stages"]),
+        torch=facts["stages"][-1]["torch"],
+        note=f"\n\n{facts['note']}" if "note" in facts else "",
     )
     (folder / CARD_FILE).write_text(card)
 

@@ -67,13 +67,14 @@ LANGUAGE = Stage(
 )
 FOCUS = Stage(
     "focus",
-    steps=1800,
+    steps=1300,
     images=20,
-    learning_rate=0.8e-3,
+    learning_rate=1.0e-3,
     last_rate=0.02,
     first_seed=2**30,
     per_scene=6,
     caption_share=0.1,
+    with_vision=False,
     weights=dict.fromkeys(SKILLS, 1.0)
     | {"ocr_yn": 3.0, "ocr_mcq": 3.0, "position_yn": 3.0, "color_mcq": 2.0, "shape_mcq": 2.0}
     | {"count_mcq": 1.5, "quadrant_mcq": 2.0, "existence_yn": 2.0},
@@ -142,7 +143,7 @@ def train_language(
     for step, optimizer in _schedule((model, probes), stage):
         batch = packed_batch(stage.seeds(step), tokenizer, stage.weights, stage.per_scene, stage.caption_share)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            states = _hidden_states(model, batch)
+            states = hidden_states(model, batch)
             answered = batch.labels >= 0
             logits = model.lm_head(states[-1][answered]).float()
             probed = {
@@ -173,7 +174,7 @@ def make_probes() -> nn.ModuleDict:
     )
 
 
-def _hidden_states(model: LlavaForConditionalGeneration, batch: PackedBatch) -> tuple[torch.Tensor, ...]:
+def hidden_states(model: LlavaForConditionalGeneration, batch: PackedBatch) -> tuple[torch.Tensor, ...]:
     """Return what each decoder layer made of the packed questions; the last entry is normalised."""
     embed = model.get_input_embeddings()
     start = embed(torch.full((len(batch.pixels), 1), USER_ID))
