@@ -14,7 +14,7 @@ from vlmake import journal, paths
 from vlmake.commands.arguments import Passed, has_option, split_targets, spread_values, with_config
 from vlmake.errors import VlmakeError
 from vlmake.planning import Plan
-from vlmake.registry import load_registry, registry_folders
+from vlmake.registry import load_registry, read_yaml, registry_folders
 from vlmake.run_config import config_files, configured_pairs, load_config
 from vlmake.store import canonical_json
 from vlmake.work_dir import hold_work_dir, is_dry_run
@@ -129,7 +129,16 @@ def _command(
     path_of = paths.predictions if mode == "infer" else paths.score_csv
     targets = passed.targets or [path_of(model, dataset) for model, dataset in pairs]
     program = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.product_root() / "Snakefile")]
-    return [*program, "--directory", str(work_dir), *options, "--", *targets]
+    return [*program, *_default_profile(options), "--directory", str(work_dir), *options, "--", *targets]
+
+
+def _default_profile(options: Sequence[str]) -> list[str]:
+    """Return the default profile as options: given as a profile, Snakemake announces it before every run."""
+    if has_option(options, "--workflow-profile"):
+        return []
+    profile = read_yaml(paths.product_root() / "profiles" / "default" / "config.yaml")
+    words = [[f"--{key}"] if value is True else [f"--{key}", str(value)] for key, value in profile.items() if value]
+    return ["--workflow-profile", "none", *(word for pair in words for word in pair)]
 
 
 def _is_quiet(options: Sequence[str]) -> bool:
