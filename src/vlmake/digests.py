@@ -55,12 +55,22 @@ def checkpoint_digest(folder: Path) -> str:
 
 
 def checkpoint_fingerprint(folder: Path) -> str:
-    """Return a digest over names, sizes and modification times: cheap enough for planning thousands of jobs."""
+    """Return a digest over names, sizes and modification times: cheap enough for planning thousands of jobs.
+
+    A checkpoint that is gone has the fingerprint it was last seen with, so deleting weights stales no result.
+    """
+    memory = _cache_folder() / f"fingerprint-{text_digest(str(folder))[:32]}.json"
+    remembered = _read_memory(memory).get("sha256")
+    if not (folder / "config.json").is_file():
+        return str(remembered or "never seen")
     stats = {
         file.relative_to(folder).as_posix(): [file.stat().st_size, file.stat().st_mtime_ns]
         for file in checkpoint_files(folder)
     }
-    return text_digest(canonical_json(stats))
+    fingerprint = text_digest(canonical_json(stats))
+    if fingerprint != remembered:
+        _remember(memory, {"path": str(folder), "sha256": fingerprint})
+    return fingerprint
 
 
 def _cache_folder() -> Path:

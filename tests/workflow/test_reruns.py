@@ -192,6 +192,20 @@ def test_edited_weights_give_other_answers(finished: Workplace, tmp_path: Path) 
     assert [row["prediction"] for row in before] != [row["prediction"] for row in after]
 
 
+def test_deleted_weights_stale_nothing(finished: Workplace, tmp_path: Path) -> None:
+    shutil.copytree(tiny_vlm(finished), tmp_path / "weights")
+    finished.models["Mine"] = {"path": str(tmp_path / "weights"), "device": "cpu", "gpus": 0}
+    target = "results/Mine/Mini@2_score.csv"
+    assert finished.snakemake("--", target).code == 0
+    shutil.rmtree(tmp_path / "weights")
+    ran = finished.snakemake("--", target)
+    assert (ran.code, ran.jobs) == (0, []), ran.output
+    ran = finished.vlmake("results/Mine/Mini_score.csv")
+    assert ran.code != 0
+    assert "weights is no checkpoint: there is no config.json in it" in ran.output
+    assert "Traceback" not in ran.output
+
+
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_batch_size_changes_no_answer(finished: Workplace, batch_size: int) -> None:
     finished.models["Again"] = {
