@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +55,10 @@ mcq: multiple choice with two to four options, one order each.
 2. *language*: with both of them fixed, the decoder learns from captions and questions about the same scene, packed in
    one sequence.
 3. *focus*: the same with few captions and more multiple choice, comparison and position questions.
+4. *relations*: the same with most weight on how two things lie to each other and which color belongs to which shape.
 
-In stages 2 and 3 throw-away heads inside the decoder also learn whether single characters and options match the
-picture, and the place and color of a named thing.
+In stages 2 to 4 throw-away heads inside the decoder also learn whether single characters and options match the
+picture, and the place and color of a named thing; in stage 4 also its shape and the order of two things.
 
 Seed: {seed}. Training scenes: seeds 0 to 2^32; held-out: from 2^40; Shapes benchmarks: from 2^41. About one character
 string in ten (by CRC-32) never appears in training. {minutes:.0f} minutes on {threads} thread(s) of a shared CPU, torch
@@ -111,7 +113,7 @@ def write_card(folder: Path, scores: Sequence[SkillScore]) -> None:
         minutes=sum(stage["minutes"] for stage in facts["stages"]),
         threads=max(stage["threads"] for stage in facts["stages"]),
         torch=facts["stages"][-1]["torch"],
-        note=f"\n\n{facts['note']}" if "note" in facts else "",
+        note="\n\n" + textwrap.fill(facts["note"], 120) if "note" in facts else "",
     )
     (folder / CARD_FILE).write_text(card)
 

@@ -45,6 +45,7 @@ class Probe:
 
 
 PROBE_CLASSES = {"match": 2, "same": 2, "color": len(COLORS), "column": BINS, "row": BINS, "option": 2}
+PROBE_CLASSES |= {"shape": len(SHAPES), "left": 2, "above": 2}
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,15 @@ def existence_question(color: str, shape: str, truth: bool) -> Question:
     return _yes_no("existence_yn", stem, truth, [_probe(stem, shape, "match", truth)])
 
 
+def existence_bound(scene: Scene, rng: random.Random) -> Question:
+    """Ask for the color of one thing with the shape of another: the hardest existence questions, for training."""
+    one, other = rng.sample(scene.things, 2)
+    present = {(t.color, t.shape) for t in scene.things}
+    if rng.random() < 0.5 and (one.color, other.shape) not in present:
+        return existence_question(one.color, other.shape, False)
+    return existence_question(one.color, one.shape, True)
+
+
 def color_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
     """Ask whether a thing named by its shape has a color."""
     thing = rng.choice(scene.unique_shapes())
@@ -108,7 +118,11 @@ def position_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
         is_before = first.y < second.y
     relation = before if is_before == truth else after
     stem = f"Is the {first.shape} {relation} the {second.shape}?"
-    return _yes_no("position_yn", stem, truth, [*_where(stem, first), *_where(stem, second)])
+    compared = [
+        _probe(stem, f"the {second.shape}?", "left", first.x < second.x, back=1),
+        _probe(stem, f"the {second.shape}?", "above", first.y < second.y, back=1),
+    ]
+    return _yes_no("position_yn", stem, truth, [*_where(stem, first), *_where(stem, second), *compared])
 
 
 def ocr_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
@@ -132,7 +146,8 @@ def color_open(scene: Scene, rng: random.Random) -> Question:
 def shape_open(scene: Scene, rng: random.Random) -> Question:
     """Ask for the shape of a thing named by its color."""
     thing = rng.choice(scene.unique_colors())
-    return _open("shape_open", f"What shape is the {thing.color} object?", thing.shape)
+    stem = f"What shape is the {thing.color} object?"
+    return _open("shape_open", stem, thing.shape, [_shape_probe(stem, thing)])
 
 
 def count_open(scene: Scene, rng: random.Random) -> Question:
@@ -165,7 +180,8 @@ def color_mcq(scene: Scene, rng: random.Random) -> Question:
 def shape_mcq(scene: Scene, rng: random.Random) -> Question:
     """Choose the shape of a thing named by its color."""
     thing = rng.choice(scene.unique_colors())
-    return _choice("shape_mcq", f"What shape is the {thing.color} object?", thing.shape, SHAPES, rng)
+    question = _choice("shape_mcq", f"What shape is the {thing.color} object?", thing.shape, SHAPES, rng)
+    return _with_probes(question, [_shape_probe(question.text, thing)])
 
 
 def count_mcq(scene: Scene, rng: random.Random) -> Question:
@@ -227,8 +243,10 @@ OTHER_SKILLS: dict[str, Callable[[Scene, random.Random], Question]] = {
     "quadrant_mcq": quadrant_mcq,
     "ocr_mcq": ocr_mcq,
     "caption": caption,
+    "bound_existence": existence_bound,
 }
-SKILLS = (*YES_NO_SKILLS, *(skill for skill in OTHER_SKILLS if skill != "caption"))
+TRAINING_ONLY = ("caption", "bound_existence")
+SKILLS = (*YES_NO_SKILLS, *(skill for skill in OTHER_SKILLS if skill not in TRAINING_ONLY))
 """Every evaluated skill."""
 
 
@@ -241,6 +259,8 @@ def applies(skill: str, scene: Scene) -> bool:
         return bool(scene.unique_shapes())
     if subject == "shape":
         return bool(scene.unique_colors())
+    if subject == "bound":
+        return len({(t.color, t.shape) for t in scene.things}) > 1
     if subject == "position":
         return bool(_comparable_pairs(scene))
     if subject == "side":
@@ -319,8 +339,8 @@ def _with_probes(question: Question, probes: Sequence[Probe]) -> Question:
     )
 
 
-def _probe(text: str, word: str, kind: str, label: int) -> Probe:
-    return Probe(kind, text.index(word) + len(word), int(label))
+def _probe(text: str, word: str, kind: str, label: int, back: int = 0) -> Probe:
+    return Probe(kind, text.index(word) + len(word) - back, int(label))
 
 
 def _where(text: str, thing: Thing) -> list[Probe]:
@@ -328,6 +348,11 @@ def _where(text: str, thing: Thing) -> list[Probe]:
     column, row = int(thing.x * BINS / SIZE), int(thing.y * BINS / SIZE)
     color = list(COLORS).index(thing.color)
     return [_probe(text, thing.shape, *pair) for pair in (("column", column), ("row", row), ("color", color))]
+
+
+def _shape_probe(text: str, thing: Thing) -> Probe:
+    """Probe the shape of a thing where its color is named."""
+    return _probe(text, thing.color, "shape", SHAPES.index(thing.shape))
 
 
 def _character_probes(start: int, word: str, written: str) -> list[Probe]:

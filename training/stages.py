@@ -1,4 +1,4 @@
-"""The three training stages: what each is made of, and how each is run."""
+"""The training stages: what each is made of, and how each is run."""
 
 import math
 import time
@@ -20,8 +20,10 @@ from training.tokenizer import USER_ID
 Report = Callable[[str], None]
 
 PROBED_LAYER = {"match": 2, "same": 2, "color": 2, "column": 2, "row": 2, "option": 3}
+PROBED_LAYER |= {"shape": 2, "left": 3, "above": 3}
 """The decoder layer after which a kind of probe is read: early enough for the answer to make use of it."""
 
+_FIRST_PROBES = ("match", "same", "color", "column", "row", "option")
 _GROUND_WEIGHT = 0.15  # most patches show nothing
 _PROBE_WEIGHT = 0.5
 _REPORT_EVERY = 50
@@ -45,6 +47,7 @@ class Stage:
     caption_share: float = 0.0
     with_vision: bool = True
     weights: Mapping[str, float] | None = None
+    probes: tuple[str, ...] = _FIRST_PROBES
 
     def seeds(self, step: int) -> Sequence[int]:
         """Return the scenes of one step."""
@@ -79,7 +82,22 @@ FOCUS = Stage(
     | {"ocr_yn": 3.0, "ocr_mcq": 3.0, "position_yn": 3.0, "color_mcq": 2.0, "shape_mcq": 2.0}
     | {"count_mcq": 1.5, "quadrant_mcq": 2.0, "existence_yn": 2.0},
 )
-STAGES = (VISION, LANGUAGE, FOCUS)
+RELATIONS = Stage(
+    "relations",
+    steps=1500,
+    images=20,
+    learning_rate=0.9e-3,
+    last_rate=0.02,
+    first_seed=2**31,
+    per_scene=6,
+    caption_share=0.1,
+    with_vision=False,
+    weights=dict.fromkeys(SKILLS, 1.0)
+    | {"position_yn": 6.0, "bound_existence": 4.0, "quadrant_mcq": 3.0, "color_open": 2.5, "color_mcq": 1.5}
+    | {"shape_open": 2.5, "shape_mcq": 2.5, "ocr_yn": 1.5, "ocr_mcq": 1.5},
+    probes=tuple(PROBE_CLASSES),
+)
+STAGES = (VISION, LANGUAGE, FOCUS, RELATIONS)
 
 
 class PatchHeads(nn.Module):
@@ -149,6 +167,7 @@ def train_language(
             probed = {
                 kind: probes[kind](states[PROBED_LAYER[kind]][rows, columns]).float()
                 for kind, (rows, columns, _) in batch.probes.items()
+                if kind in stage.probes
             }
         targets = {kind: labels for kind, (_, _, labels) in batch.probes.items()}
         answer_loss = functional.cross_entropy(logits, batch.labels[answered])
