@@ -62,7 +62,7 @@ picture, and the place and color of a named thing; in stage 4 also its shape and
 
 Seed: {seed}. Training scenes: seeds 0 to 2^32; held-out: from 2^40; Shapes benchmarks: from 2^41. About one character
 string in ten (by CRC-32) never appears in training. {minutes:.0f} minutes on {threads} thread(s) of a shared CPU, torch
-{torch}, bfloat16 autocast; the default stages repeat this closely, not bit for bit.{note}
+{torch}, bfloat16 autocast; the default stages should come close to this, not bit for bit.{note}
 
 ```
 PYTHONPATH=src python -m training.train --out DIR
