@@ -15,6 +15,8 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
 LIMITED_NAME = NAME + r"(?:@[1-9][0-9]*)?"
 RESERVED_NAMES = frozenset({"report", "summary", "summary.csv"})
 
+TARGET_SUFFIXES = frozenset({".csv", ".json", ".parquet", ".html", ".arrow"})
+
 SUMMARY = "results/summary.csv"
 REPORT = "results/report/index.html"
 
@@ -126,6 +128,22 @@ def parse_target(target: str) -> tuple[str, str] | None:
         target,
     )
     return (match["model"], match["dataset"]) if match else None
+
+
+def looks_like_target(word: str, data_dir: str = "data") -> bool:
+    """Tell whether a command line's word is meant as a file of this workflow."""
+    return word.startswith(("results/", f"{data_dir}/")) and Path(word).suffix in TARGET_SUFFIXES
+
+
+def parse_data_target(target: str, data_dir: str = "data") -> str | None:
+    """Return the dataset named by a path such as ``data/MME/samples.parquet``, else None."""
+    match = re.fullmatch(rf"{re.escape(data_dir)}/([^/]+)/(?:source\.json|samples\.parquet|images\.arrow)", target)
+    return match[1] if match else None
+
+
+def image_root(base: str, lmu_data_folder: Path) -> Path:
+    """Return the folder under which a TSV's ``image_path`` cells are looked up."""
+    return lmu_data_folder / "images" / base
 
 
 def lmu_data(configured: str | None) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 from vlmake import digests, model_spec, paths, prompts
 from vlmake.errors import VlmakeError
 from vlmake.journal import epoch_of
-from vlmake.registry import DatasetEntry, Registry, shards
+from vlmake.registry import DatasetEntry, Registry, shards, tsv_path
 from vlmake.run_config import RunConfig
 from vlmake.scoring_digest import source_digest
 from vlmake.store import canonical_json, text_digest
@@ -56,16 +56,30 @@ class Plan:
         return rf"(?!(?:{self.one_shard_pattern()})_(?:predictions|timing)\.)(?:{self.dataset_pattern()})"
 
     def check_targets(self, words: Iterable[str]) -> None:
-        """Raise VlmakeError for the first word that is a result path with an unknown model or dataset in it."""
+        """Raise VlmakeError for the first word that looks like a result file and is none, or has an unknown name."""
         for word in words:
-            if (named := paths.parse_target(word)) is None:
-                continue
-            try:
-                canonical = (self.registry.resolve_model(named[0]), self.registry.resolve_dataset(named[1]))
-            except VlmakeError as error:
-                raise VlmakeError(f"{word}: {error}") from error
-            if canonical != named:
-                raise VlmakeError(f"{word}: {'/'.join(named)} is another name of {'/'.join(canonical)}; use that one")
+            if paths.looks_like_target(word, self.config.data_dir):
+                try:
+                    self._check_target(word)
+                except VlmakeError as error:
+                    raise VlmakeError(f"{word}: {error}") from error
+
+    def _check_target(self, word: str) -> None:
+        if word in (paths.SUMMARY, paths.REPORT):
+            return
+        if (base := paths.parse_data_target(word, self.config.data_dir)) is not None:
+            self._check_names({base: self.registry.resolve_dataset(base)})
+            return
+        if (named := paths.parse_target(word)) is None:
+            example = paths.score_csv("MODEL", "DATASET")
+            raise VlmakeError(f"no file of this workflow has such a name; a score is {example}")
+        model, dataset = named
+        self._check_names({model: self.registry.resolve_model(model), dataset: self.registry.resolve_dataset(dataset)})
+
+    def _check_names(self, canonical: dict[str, str]) -> None:
+        for given, registered in canonical.items():
+            if given != registered:
+                raise VlmakeError(f"'{given}' is another name of '{registered}'; a file has the registered one")
 
     def shards(self, dataset: str) -> int:
         """Return how many inference jobs a dataset takes."""
@@ -74,37 +88,20 @@ class Plan:
 
     def tsv(self, base: str) -> Path:
         """Return where the benchmark's TSV lies or will lie."""
-        entry = self.registry.datasets[base]
-        return Path(entry.path) if entry.path else paths.lmu_data(self.config.lmu_data) / f"{base}.tsv"
-
-    def download_arguments(self, base: str) -> list[str]:
-        """Return the download program's arguments that say where the TSV comes from and what it must be."""
-        entry = self.registry.datasets[base]
-        if not entry.path and not entry.url:
-            raise VlmakeError(f"dataset '{base}' has neither `url` nor `path`")
-        urls = [] if entry.path else [word for url in entry.url for word in ("--url", url)]
-        return ["--tsv", str(self.tsv(base)), *urls, *(word for md5 in entry.md5 for word in ("--md5", md5))]
-
-    def image_root(self, base: str) -> Path:
-        """Return the folder under which a TSV's ``image_path`` cells are looked up."""
-        return paths.lmu_data(self.config.lmu_data) / "images" / base
+        return tsv_path(base, self.registry.datasets[base], paths.lmu_data(self.config.lmu_data))
 
     def source_spec(self, base: str) -> str:
-        """Return what makes the downloaded file stale: accepted md5s, or the content of a local file.
+        """Return what makes the downloaded file stale: content of a local file, or an md5 no longer accepted.
 
-        A local file that is gone stales nothing that was made from it.
+        Where a file comes from stales nothing, and neither does a local file that is gone.
         """
         entry = self.registry.datasets[base]
-        content: dict[str, Any] = {"md5": sorted(entry.md5)}
+        known = _read_source(Path(paths.source(base, self.config.data_dir)))
         if entry.path is not None:
-            content["sha256"] = self._local_digest(Path(entry.path), base)
-        return canonical_json(content)
-
-    def _local_digest(self, tsv: Path, base: str) -> str | None:
-        if tsv.is_file():
-            return digests.file_digest(tsv)
-        known = Path(paths.source(base, self.config.data_dir))
-        return str(json.loads(known.read_text(encoding="utf-8"))["sha256"]) if known.is_file() else None
+            tsv = Path(entry.path)
+            return digests.file_digest(tsv) if tsv.is_file() else known.get("sha256", "never seen")
+        accepted = [md5.lower() for md5 in entry.md5]
+        return canonical_json(sorted(accepted)) if known and accepted and known["md5"] not in accepted else "accepted"
 
     def inference_spec(self, model: str, dataset: str) -> str:
         """Return what makes predictions stale: checkpoint, settings, prompt, and a request for fresh ones."""
@@ -116,6 +113,7 @@ class Plan:
             "prompt": prompt_spec(entry),
             "renderer": self._renderer(),
             "epoch": epoch_of(Path(paths.journal(model, base)), dataset),
+            "max_failures": self.config.max_failures,
         }
         return canonical_json(content)
 
@@ -125,6 +123,14 @@ class Plan:
 
     def _source(self, dataset: str) -> str:
         return source_digest(self.registry.dataset(dataset).metric)
+
+
+def _read_source(file: Path) -> dict[str, str]:
+    """Return what the download step wrote, or nothing when there is no such file or it is damaged."""
+    try:
+        return {"md5": "", **json.loads(file.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def prompt_spec(entry: DatasetEntry) -> dict[str, Any]:

@@ -124,6 +124,11 @@ def shards(entry: DatasetEntry, limit: int | None, rows_per_shard: int | None = 
     return -(-rows // (rows_per_shard or entry.rows_per_shard))
 
 
+def tsv_path(base: str, entry: DatasetEntry, lmu_data: Path) -> Path:
+    """Return where a dataset's TSV lies or will lie."""
+    return Path(entry.path) if entry.path else lmu_data / f"{base}.tsv"
+
+
 def load_registry(folders: Sequence[Path]) -> Registry:
     """Read the registry folders in order; later entries win. Raise VlmakeError naming file, entry and key."""
     datasets: dict[str, DatasetEntry] = {}

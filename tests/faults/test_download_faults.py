@@ -1,6 +1,7 @@
 """Downloads from a server that does everything wrong: never a bad file under the final name, and a line that helps."""
 
 import hashlib
+import json
 import os
 import random
 import subprocess
@@ -208,19 +209,24 @@ def test_a_missing_mirror_leaves_the_part_of_the_other(server: PoisonServer, tar
     assert server.requests[-1].range is not None
 
 
-def program(target: Path, *arguments: str) -> list[str]:
+def program(target: Path, registry: Path, url: str) -> list[str]:
+    """Return the command that downloads the dataset X from ``url`` to ``target``."""
+    (registry / "datasets").mkdir(parents=True)
+    entry = {"url": url, "md5": MD5, "task": "yes_no", "metric": "yes_no"}
+    (registry / "datasets" / "x.yaml").write_text(json.dumps({"datasets": {target.stem: entry}}))
     script = str(REPOSITORY / "workflow/scripts/download.py")
-    source = str(target.parent / f"source-{len(arguments)}.json")
-    return [sys.executable, script, "--dataset", "X", "--tsv", str(target), "--source", source, *arguments]
+    options = {"--registry": registry, "--lmu-data": target.parent, "--dataset": target.stem}
+    options["--source"] = registry / "source.json"
+    return [sys.executable, script, *(str(word) for pair in options.items() for word in pair)]
 
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "NO_PROXY": "127.0.0.1"}
 
 
-def test_two_processes_share_one_download(server: PoisonServer, target: Path) -> None:
+def test_two_processes_share_one_download(server: PoisonServer, target: Path, tmp_path: Path) -> None:
     target.parent.mkdir()
-    command = [*program(target), "--url", server.url("held"), "--md5", MD5]
+    command = program(target, tmp_path / "registry", server.url("held"))
     children = [subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) for _ in range(2)]
     first_line = ""
     try:
@@ -246,9 +252,9 @@ def test_two_processes_share_one_download(server: PoisonServer, target: Path) ->
     assert server.sent() == [len(CONTENT)]
 
 
-def test_a_killed_download_frees_the_lock(server: PoisonServer, target: Path) -> None:
+def test_a_killed_download_frees_the_lock(server: PoisonServer, target: Path, tmp_path: Path) -> None:
     target.parent.mkdir()
-    child = subprocess.Popen([*program(target), "--url", server.url("held"), "--md5", MD5], env=environment())
+    child = subprocess.Popen(program(target, tmp_path / "registry", server.url("held")), env=environment())
     try:
         deadline = time.monotonic() + 20
         while not server.sent() or not server.sent()[0]:
@@ -273,8 +279,7 @@ def test_a_full_disk_is_said_in_one_line(server: PoisonServer, tmp_path: Path) -
         == 0
     )
     target = small / "X.tsv"
-    command = [*program(tmp_path / "X.tsv"), "--url", server.url("good"), "--md5", MD5]
-    command[command.index("--tsv") + 1] = str(target)
+    command = program(target, tmp_path / "registry", server.url("good"))
     if not mounted:  # a limit on the size of a file stands in for a full disk
         command = ["bash", "-c", 'ulimit -f 100; exec "$@"', "bash", *command]
     try:

@@ -405,10 +405,15 @@ def test_any_text_survives(rows: list[tuple[str, int]], tmp_path_factory: pytest
 
 def run(bench: Bench, source: Path, *before: str) -> subprocess.CompletedProcess[str]:
     script = REPOSITORY / "workflow/scripts/decode.py"
+    registry = bench.tsv.parent / "registry"
+    (registry / "datasets").mkdir(parents=True, exist_ok=True)
+    entry = {"path": str(bench.tsv), "task": "yes_no", "metric": "yes_no"}
+    (registry / "datasets" / "x.yaml").write_text(json.dumps({"datasets": {"X": entry}}))
     options = {
-        "--tsv": bench.tsv,
+        "--registry": registry,
+        "--lmu-data": bench.root,
+        "--dataset": "X",
         "--source": source,
-        "--image-root": bench.root,
         "--samples": bench.samples,
         "--images": bench.images,
     }

@@ -145,14 +145,20 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_program(origin: Path, tmp_path: Path) -> None:
     source = tmp_path / "d" / "source.json"
-    common = ("--dataset", "X", "--source", source)
-    done = run(*common, "--tsv", tmp_path / "X.tsv", "--url", origin.as_uri(), "--md5", OTHER, "--md5", MD5)
+    (tmp_path / "datasets").mkdir()
+
+    def get(name: str, **entry: object) -> subprocess.CompletedProcess[str]:
+        entry |= {"task": "yes_no", "metric": "yes_no"}
+        (tmp_path / "datasets" / "x.yaml").write_text(json.dumps({"datasets": {name: entry}}))
+        return run("--registry", tmp_path, "--lmu-data", tmp_path, "--dataset", name, "--source", source)
+
+    done = get("X", url=origin.as_uri(), md5=[OTHER, MD5])
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(source.read_text()) == source_record("X", tmp_path / "X.tsv") | {"origin": origin.as_uri()}
     source.unlink()
-    failed = run(*common, "--tsv", tmp_path / "Y.tsv", "--url", origin.as_uri(), "--md5", OTHER)
+    failed = get("Y", url=origin.as_uri(), md5=OTHER)
     assert failed.returncode == 1 and failed.stderr.count("\n") == 1
     assert failed.stderr.startswith("vlmake download: cannot download Y.tsv: ")
     assert not source.exists()
-    assert run(*common, "--tsv", tmp_path / "gone.tsv").stderr.startswith("vlmake download: ")
+    assert get("Z", path="gone.tsv").stderr.startswith("vlmake download: ")
     assert run("--nonsense").returncode == 2

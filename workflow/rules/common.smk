@@ -28,6 +28,7 @@ except VlmakeError as error:
     print(f"vlmake: {error}", file=sys.stderr)
     sys.exit(1)
 
+LMU_DATA = paths.lmu_data(RUN.lmu_data)
 SCORES = [paths.score_csv(model, dataset) for model, dataset in PAIRS]
 
 

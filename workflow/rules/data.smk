@@ -6,9 +6,9 @@ rule download:
     localrule: True
     params:
         spec=lambda w: PLAN.source_spec(w.base),
-        where=lambda w: PLAN.download_arguments(w.base),
     shell:
-        "{PYTHON:q} {SCRIPTS:q}/download.py --dataset {wildcards.base:q} --source {output.source:q} {params.where:q}"
+        "{PYTHON:q} {SCRIPTS:q}/download.py {REGISTRY_ARGUMENTS:q} --lmu-data {LMU_DATA:q}"
+        " --dataset {wildcards.base:q} --source {output.source:q}"
 
 
 rule decode:
@@ -20,9 +20,7 @@ rule decode:
         images=paths.images("{base}", RUN.data_dir),
     retries: 0
     localrule: True
-    params:
-        tsv=lambda w: str(PLAN.tsv(w.base)),
-        image_root=lambda w: str(PLAN.image_root(w.base)),
     shell:
-        "{PYTHON:q} {SCRIPTS:q}/decode.py --tsv {params.tsv:q} --source {input.source:q}"
-        " --image-root {params.image_root:q} --samples {output.samples:q} --images {output.images:q}"
+        "{PYTHON:q} {SCRIPTS:q}/decode.py {REGISTRY_ARGUMENTS:q} --lmu-data {LMU_DATA:q}"
+        " --dataset {wildcards.base:q} --source {input.source:q}"
+        " --samples {output.samples:q} --images {output.images:q}"

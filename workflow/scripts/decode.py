@@ -7,16 +7,21 @@ import click
 
 from vlmake.decode import decode
 from vlmake.errors import VlmakeError
+from vlmake.paths import image_root
 from vlmake.program import run_program
+from vlmake.registry import load_registry, tsv_path
+
+FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--tsv", required=True, type=click.Path(path_type=Path), help="The TSV.")
-@click.option("--source", required=True, type=click.Path(path_type=Path), help="What the download step wrote about it.")
-@click.option("--image-root", required=True, type=click.Path(path_type=Path), help="Folder of the image_path files.")
-@click.option("--samples", required=True, type=click.Path(path_type=Path), help="Written: the samples (Parquet).")
-@click.option("--images", required=True, type=click.Path(path_type=Path), help="Written: the image store (Arrow).")
-def main(tsv: Path, source: Path, image_root: Path, samples: Path, images: Path) -> None:
+@click.option("--registry", "registries", type=FILE, multiple=True, required=True, help="Registry folder; repeatable.")
+@click.option("--lmu-data", type=FILE, required=True, help="Where published TSVs and images/ lie.")
+@click.option("--dataset", required=True, help="Registered dataset.")
+@click.option("--source", required=True, type=FILE, help="What the download step wrote about it.")
+@click.option("--samples", required=True, type=FILE, help="Written: the samples (Parquet).")
+@click.option("--images", required=True, type=FILE, help="Written: the image store (Arrow).")
+def main(registries: tuple[Path, ...], lmu_data: Path, dataset: str, source: Path, samples: Path, images: Path) -> None:
     """Decode a benchmark's TSV."""
     try:
         record = json.loads(source.read_bytes())
@@ -25,7 +30,8 @@ def main(tsv: Path, source: Path, image_root: Path, samples: Path, images: Path)
         raise VlmakeError(f"{source} does not exist; run the download step first") from None
     except (ValueError, KeyError, TypeError):
         raise VlmakeError(f"{source} does not say sha256 and size; delete it and run the download step again") from None
-    done = decode(tsv, expected, image_root, samples, images)
+    tsv = tsv_path(dataset, load_registry(registries).dataset(dataset), lmu_data)
+    done = decode(tsv, expected, image_root(dataset, lmu_data), samples, images)
     if done.broken:
         click.echo(
             f"vlmake decode: {done.broken} of {done.rows} rows have no usable image; the first is {done.first_broken}",

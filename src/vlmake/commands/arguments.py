@@ -24,9 +24,11 @@ def spread_values(words: Sequence[str]) -> list[str]:
         if word == "--":
             return [*spread, *words[place:]]
         if word.startswith("-"):
-            option = word
-            if word not in _SEVERAL_VALUES:
+            option, _, value = word.partition("=")
+            if option not in _SEVERAL_VALUES:
                 spread.append(word)
+            elif value:
+                spread += [option, value]
         elif option in _SEVERAL_VALUES and not is_target(word):
             spread += [option, word]
         else:
@@ -37,7 +39,7 @@ def spread_values(words: Sequence[str]) -> list[str]:
 
 def is_target(word: str) -> bool:
     """Tell whether a word names a file of the workflow."""
-    return paths.parse_target(word) is not None or word in (paths.SUMMARY, paths.REPORT) or word.startswith("data/")
+    return paths.looks_like_target(word)
 
 
 def split_targets(words: Iterable[str]) -> Passed:

@@ -30,7 +30,7 @@ def command(dataset: str, tsv: Path, registry: tuple[Path, ...]) -> None:
     known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
     entry = known.dataset(dataset)
     limited = paths.parse_dataset(known.resolve_dataset(dataset))
-    image_root = paths.lmu_data(config.lmu_data) / "images" / limited.base
+    image_root = paths.image_root(limited.base, paths.lmu_data(config.lmu_data))
     with tempfile.TemporaryDirectory(prefix="vlmake-") as folder:
         samples, images = Path(folder) / "samples.parquet", Path(folder) / "images.arrow"
         decode(tsv, source_record(limited.base, tsv), image_root, samples, images)
