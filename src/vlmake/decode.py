@@ -6,13 +6,11 @@ followed, and the samples are written batch by batch. Memory holds one batch of 
 every row its index and the numbers of its images.
 """
 
-import errno
 import os
 import stat
 import string
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -24,7 +22,7 @@ from pybase64 import b64decode
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageError, ImageWriter
 from vlmake.literals import list_items
-from vlmake.store import atomic_path, canonical_json
+from vlmake.store import atomic_path, canonical_json, disk_errors
 from vlmake.tsv import Cell, TsvReader
 
 OWN_COLUMNS = ("images", "image_error", "group")
@@ -80,7 +78,7 @@ def decode(tsv: Path, source: Mapping[str, Any], image_root: Path, samples_out: 
             index, a reference that leads nowhere or in a circle.
     """
     with (
-        _disk_errors(samples_out.parent),
+        disk_errors(samples_out.parent),
         TsvReader(tsv, as_bytes={"image"}, hashes=("sha256",)) as table,
         atomic_path(samples_out) as samples_part,
         atomic_path(images_out) as images_part,
@@ -204,19 +202,6 @@ class _Intake:
 
     def _broken(self, reason: str) -> _Images:
         return _Images(error=self._errors.setdefault(reason, reason))  # thousands of rows may share one text
-
-
-@contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    """Turn the error of a full disk, which does not name a file, into one that does."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        raise VlmakeError(
-            f"{folder}: the disk took no more bytes ({os.strerror(error.errno)}); nothing was written; make room"
-        ) from error
 
 
 def _check_columns(table: TsvReader) -> None:

@@ -178,7 +178,9 @@ class ImageStore:
             self._batches: list[Any] = [reader.get_batch(number) for number in range(reader.num_record_batches)]
         except (pa.ArrowInvalid, OSError) as error:
             self._map.close()
-            raise VlmakeError(f"the image store {path} is damaged ({error}); decode the benchmark again") from error
+            raise VlmakeError(
+                f"the image store {path} is damaged ({error}); delete it and run the same command again"
+            ) from error
         except VlmakeError:
             self._map.close()
             raise

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Literal, get_args, get_type_hints
 
-from vlmake.store import sync_folder, write_text
+from vlmake.errors import VlmakeError
+from vlmake.store import disk_errors, sync_folder, write_text
 
 Status = Literal["ok", "empty", "truncated", "refused", "bad_image", "model_error"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -68,11 +69,16 @@ class JournalWriter:
             name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
             self._file = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
             sync_folder(self._folder)
+        with disk_errors(self._folder):
+            self._write(predictions, self._file)
+
+    @staticmethod
+    def _write(predictions: Sequence[Prediction], file: int) -> None:
         lines = "".join(json.dumps(asdict(item), ensure_ascii=True) + "\n" for item in predictions)
         remaining = memoryview(lines.encode("ascii"))
         while remaining:
-            remaining = remaining[os.write(self._file, remaining) :]
-        os.fsync(self._file)
+            remaining = remaining[os.write(file, remaining) :]
+        os.fsync(file)
 
     def close(self) -> None:
         """Close the file; what was appended is safe already."""
@@ -137,9 +143,13 @@ def _read_epoch(file: Path) -> tuple[int, bool]:
     """Return the epoch's number and whether it is complete; no file is epoch 0, complete."""
     try:
         number, state = file.read_text(encoding="ascii").split()
+        return int(number), state == "settled"
     except FileNotFoundError:
         return 0, True
-    return int(number), state == "settled"
+    except ValueError:
+        raise VlmakeError(
+            f"{file} is damaged; delete it, and ask for fresh predictions again if you wanted them"
+        ) from None
 
 
 def _records(folder: Path) -> Iterator[Prediction]:

@@ -100,8 +100,7 @@ def resolve(name: str, entry: ModelEntry) -> ModelSpec:
     if entry.path is not None:
         folder = Path(entry.path)
         return ModelSpec(name, entry, folder, f"local:{digests.checkpoint_digest(folder)}", dtype)
-    if entry.hub is None:
-        raise VlmakeError(f"model '{name}': give `path` (a checkpoint folder) or `hub` (owner/name)")
+    assert entry.hub is not None  # the registry refuses an entry with neither
     folder = hub_snapshot(name, entry.hub, entry.revision)
     return ModelSpec(name, entry, folder, f"hub:{entry.hub}@{folder.name}", dtype)
 

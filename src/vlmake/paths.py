@@ -4,8 +4,10 @@ Rules, scripts' callers and tests use these functions with real names or with ``
 All result paths are relative to the work directory.
 """
 
+import hashlib
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,6 +119,14 @@ def present_scores(work_dir: Path) -> list[tuple[str, str]]:
         if match := pattern.fullmatch(file.name):
             found.append((file.parent.name, match[1]))
     return sorted(found)
+
+
+def present_scores_digest(work_dir: Path, without: Iterable[tuple[str, str]]) -> str:
+    """Return a digest over names and modification times of the present scores but some (model, dataset)."""
+    left_out = set(without)
+    files = [work_dir / score_json(*pair) for pair in present_scores(work_dir) if pair not in left_out]
+    listed = [f"{file}:{file.stat().st_mtime_ns}" for file in files]
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest()
 
 
 def parse_target(target: str) -> tuple[str, str] | None:

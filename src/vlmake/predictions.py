@@ -1,5 +1,6 @@
 """The predictions table and its companion of timings: schema, writing, merging shards."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ _PREDICTION_FIELDS = [
 _SECONDS = pa.field("seconds", pa.float64(), nullable=False)
 _POSITION = pa.field("position", pa.int64(), nullable=False)
 
+
+class UnlikeShardsError(VlmakeError):
+    """Shards that do not make one table; every answer in them is in the journal as well."""
+
+
 PREDICTIONS = pa.schema(_PREDICTION_FIELDS)
 TIMING = pa.schema([*_PREDICTION_FIELDS[:2], _SECONDS])
 SHARD = pa.schema([_POSITION, *_PREDICTION_FIELDS, _SECONDS])
@@ -41,18 +47,29 @@ def write_shard(table: pa.Table, target: Path) -> None:
     _write(table, target)
 
 
+def read_shard(file: Path) -> pa.Table:
+    """Return one shard's table; raise UnlikeShardsError for a damaged file."""
+    try:
+        return pq.read_table(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UnlikeShardsError(f"{file} is damaged ({error})") from error
+
+
 def write_predictions(shards: Sequence[pa.Table], predictions: Path, timing: Path) -> None:
     """Write the shards' rows in the benchmark's order: answers to one file, seconds to the other.
 
-    Equal answers give equal bytes in ``predictions``. Raises VlmakeError when a row is missing or there twice.
+    Equal answers give equal bytes in ``predictions``. Shards may come from machines with other library versions, which
+    are all named. Raises UnlikeShardsError when shards were made by different specs, or a row is missing or doubled.
     """
-    specs = {table.schema.metadata[b"vlmake"] for table in shards}
-    if len(specs) != 1:
-        raise VlmakeError(f"shards of {predictions} were made by {len(specs)} different specs; run the command again")
+    specs = [json.loads(table.schema.metadata[b"vlmake"]) for table in shards]
+    versions = list({canonical_json(spec.pop("versions", None)): None for spec in specs})
+    if len({canonical_json(spec) for spec in specs}) != 1:
+        raise UnlikeShardsError(f"the shards of {predictions} were made by different models or settings")
     table = pa.concat_tables(shards).sort_by("position")
     if table.column("position").to_pylist() != list(range(len(table))):
-        raise VlmakeError(f"shards of {predictions} do not hold every row exactly once; run the command again")
-    metadata = {"vlmake": specs.pop()}
+        raise UnlikeShardsError(f"the shards of {predictions} do not hold every row exactly once")
+    listed = [json.loads(text) for text in versions]
+    metadata = {"vlmake": canonical_json(specs[0] | {"versions": listed[0] if len(listed) == 1 else listed})}
     _write(table.select(PREDICTIONS.names).cast(PREDICTIONS.with_metadata(metadata)), predictions)
     _write(table.select(TIMING.names).cast(TIMING), timing)
 

@@ -44,6 +44,7 @@ class _LineCounter:
     def __init__(self, title: str, total: int, done: int) -> None:
         self._title, self._total, self._done, self._rate = title, total, done, _Rate()
         self._printed = time.monotonic()
+        self._shown = -1
 
     def advance(self, count: int) -> None:
         self._done += count
@@ -52,10 +53,11 @@ class _LineCounter:
             self._print()
 
     def close(self) -> None:
-        self._print()
+        if self._shown != self._done:
+            self._print()
 
     def _print(self) -> None:
-        self._printed = time.monotonic()
+        self._printed, self._shown = time.monotonic(), self._done
         line = f"{self._title}: {self._done}/{self._total} samples"
         if rate := self._rate.per_second():
             left = time.strftime("%H:%M:%S", time.gmtime((self._total - self._done) / rate))

@@ -5,8 +5,10 @@ Messages are a list of parts, in the order the model gets them: ``{"type": "imag
 """
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
+
+from vlmake.errors import VlmakeError
 
 Task = Literal["yes_no", "multiple_choice", "vqa"]
 Sample = Mapping[str, Any]
@@ -40,6 +42,12 @@ def question_text(task: Task, sample: Sample, template: str) -> str:
     if task == "multiple_choice":
         return multiple_choice_text(question, options_of(sample), sample.get("hint"))
     return template.replace("{question}", question)
+
+
+def check_columns(columns: Collection[str]) -> None:
+    """Raise VlmakeError when a benchmark lacks the column that every prompt needs."""
+    if "question" not in columns:
+        raise VlmakeError(f"the benchmark has no column 'question'; its columns are {', '.join(columns)}")
 
 
 def render(task: Task, sample: Sample, images: Sequence[str], template: str) -> list[Part]:

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vlmake.errors import VlmakeError
 from vlmake.inference import Asking, Question, make_question
-from vlmake.prompts import OPTION_LETTERS, render
+from vlmake.prompts import OPTION_LETTERS, check_columns, render
 from vlmake.registry import DatasetEntry
 from vlmake.shards import rows_of_shard
 
@@ -19,8 +21,12 @@ def read_questions(
 
     Questions on one image are neighbours.
     """
-    present = pq.read_schema(samples).names
-    table = pq.read_table(samples, columns=[name for name in _NEEDED if name in present]).slice(0, limit)
+    try:
+        present = pq.read_schema(samples).names
+        table = pq.read_table(samples, columns=[name for name in _NEEDED if name in present]).slice(0, limit)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise VlmakeError(f"{samples} is damaged ({error}); delete it and run the same command again") from error
+    check_columns(present)
     positions = rows_of_shard(table.column("group").to_pylist(), shard, shards)
     rows = table.take(positions).to_pylist()
     questions = [

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from vlmake import paths
 from vlmake.errors import VlmakeError, did_you_mean
+from vlmake.metrics.registry import metric_entry
 from vlmake.prompts import Task
 
 
@@ -179,14 +180,17 @@ def validate(kind: type[Model], values: Any, where: str) -> Model:
             raise VlmakeError(f"{where}: unknown key '{key}'{did_you_mean(str(fault['loc'][-1]), known)}") from None
         if fault["type"] == "missing":
             raise VlmakeError(f"{where}: key '{key}' is missing") from None
-        raise VlmakeError(f"{where}: {key}: {fault['msg']}, found {fault['input']!r}") from None
+        hint = did_you_mean(
+            str(fault["input"]), re.findall(r"'([^']*)'", str(fault.get("ctx", {}).get("expected", "")))
+        )
+        raise VlmakeError(f"{where}: {key}: {fault['msg']}, found {fault['input']!r}{hint}") from None
 
 
 def _read_family_files(folder: Path, section: str, kind: type[Model]) -> dict[str, Model]:
     found: dict[str, Model] = {}
     for file in sorted((folder / section).glob("*.yaml")):
         content = read_yaml(file) or {}
-        unknown = set(content) - {"defaults", section} if isinstance(content, dict) else {repr(content)}
+        unknown = set(map(str, content)) - {"defaults", section} if isinstance(content, dict) else {repr(content)}
         if unknown:
             raise VlmakeError(f"{file}: expected 'defaults' and '{section}', found {', '.join(sorted(unknown))}")
         for name, values in _mapping(content.get(section), f"{file}: {section}").items():
@@ -194,8 +198,25 @@ def _read_family_files(folder: Path, section: str, kind: type[Model]) -> dict[st
             where = f"{file}: {name}"
             own = _mapping(values, where)
             merged = _mapping(content.get("defaults"), f"{file}: defaults") | own
-            found[str(name)] = validate(kind, _anchored(merged, file), where)
+            entry = validate(kind, _anchored(merged, file), where)
+            _check_entry(entry, where)
+            found[str(name)] = entry
     return found
+
+
+def _check_entry(entry: BaseModel, where: str) -> None:
+    """Refuse what no single key shows: a metric of another task, or an entry that leads nowhere."""
+    if isinstance(entry, ModelEntry) and not (entry.path or entry.hub):
+        raise VlmakeError(f"{where}: give `path` (a checkpoint folder) or `hub` (owner/name)")
+    if isinstance(entry, DatasetEntry):
+        if not (entry.path or entry.url):
+            raise VlmakeError(f"{where}: give `url` or `path`, where its TSV comes from")
+        try:
+            task = metric_entry(entry.metric).task
+        except VlmakeError as error:
+            raise VlmakeError(f"{where}: {error}") from None
+        if task != entry.task:
+            raise VlmakeError(f"{where}: metric '{entry.metric}' counts answers of task '{task}', not '{entry.task}'")
 
 
 def _mapping(values: Any, where: str) -> dict[str, Any]:
@@ -215,4 +236,7 @@ def _anchored(values: dict[str, Any], file: Path) -> dict[str, Any]:
     path = values.get("path")
     if not isinstance(path, str):
         return values
-    return {**values, "path": str((file.parent / Path(path).expanduser()).resolve())}
+    try:
+        return {**values, "path": str((file.parent / Path(path).expanduser()).resolve())}
+    except (RuntimeError, ValueError) as error:
+        raise VlmakeError(f"{file}: path {path!r} is none: {error}") from None

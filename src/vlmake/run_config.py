@@ -23,7 +23,9 @@ class RunConfig(BaseModel):
     limit: int | None = Field(None, ge=1, description="First rows only, for every dataset named without a limit.")
     rows_per_shard: int | None = Field(None, ge=1, description="Rows of one inference job, instead of the entry's.")
     max_failures: int = Field(0, ge=0, description="How many failed samples a finished inference may hold.")
-    data_dir: str = Field("data", description="Where decoded benchmarks lie, relative to the work directory.")
+    data_dir: str = Field(
+        "data", pattern=r"^[^{}]+$", description="Where decoded benchmarks lie, relative to the work directory."
+    )
     lmu_data: str | None = Field(None, description="Where published TSVs lie; else $LMUData, else ~/LMUData.")
     registry: Texts = Field((), description="More registry folders; later ones win.")
 

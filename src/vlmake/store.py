@@ -4,14 +4,23 @@ Every result file is written under a temporary name in its own folder, flushed, 
 never meets half a file and two writers never mix. The work directory is a shared POSIX file system.
 """
 
+import errno
+import glob
 import hashlib
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
+
+from vlmake.errors import VlmakeError
+
+_PART = ".part"
 
 
 @contextmanager
@@ -22,18 +31,44 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    _remove_leftovers(target)
+    mine = f".{target.name}.{socket.gethostname()}-{os.getpid()}."
+    handle, name = tempfile.mkstemp(prefix=mine, suffix=_PART, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(target)
-        sync_folder(target.parent)
+        with disk_errors(target):
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(target)
+            sync_folder(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn the error of a full disk, which often names no file, into a VlmakeError that names ``target``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise VlmakeError(
+            f"cannot write {target}: the disk took no more bytes ({os.strerror(error.errno)});"
+            " make room, then the same command goes on"
+        ) from error
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove temporary files of this target whose process on this host was killed."""
+    mark = f".{target.name}.{socket.gethostname()}-"
+    for part in target.parent.glob(f"{glob.escape(mark)}*{_PART}"):
+        pid = part.name.removeprefix(mark).split(".", 1)[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            part.unlink(missing_ok=True)
 
 
 def write_text(target: Path, text: str) -> None:

@@ -45,7 +45,7 @@ def hold_work_dir(folder: Path) -> IO[str]:
 def clear_stale_locks(locks: Path) -> None:
     """Remove Snakemake's lock files of this workflow; those of another workflow in the same folder stay."""
     for file in locks.glob("*.lock"):
-        if all(_is_ours(line) for line in file.read_text(encoding="utf-8").splitlines()):
+        if all(_is_ours(line) for line in file.read_text(encoding="utf-8", errors="replace").splitlines()):
             file.unlink(missing_ok=True)
 
 

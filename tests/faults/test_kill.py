@@ -49,10 +49,12 @@ def test_kills_at_random_moments_change_nothing(slow: Workplace, tmp_path: Path)
     assert ran.code == 0, ran.output
 
     moments = random.Random(20)
-    answered = hits = 0
-    for number in range(KILLS):
+    answered = hits = number = 0
+    while hits < KILLS:
+        number += 1
+        assert number < 3 * KILLS, "the kills miss the inference: it needs more rows or smaller batches"
         process = start(slow)
-        if number % 4:  # somewhere among the next answers
+        if number % 6:  # somewhere among the next answers
             wait_for_answers(slow, min(answered + moments.randint(1, 9), ROWS))
             time.sleep(moments.uniform(0, 0.1))
         else:  # while Snakemake plans or the model is loaded
@@ -62,7 +64,6 @@ def test_kills_at_random_moments_change_nothing(slow: Workplace, tmp_path: Path)
         assert lines >= answered, "a kill lost journaled answers"
         hits += answered < lines < ROWS
         answered = lines
-    assert hits >= KILLS // 2, "the kills missed the inference: its rows should be more or its batches smaller"
 
     last = slow.vlmake("run", "--model", "Slow", "--data", "Mini")
     assert last.code == 0, last.output

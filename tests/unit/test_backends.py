@@ -1,13 +1,15 @@
 """Any native checkpoint folder runs by one entry: real classes of transformers with random weights."""
 
+import base64
 import io
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.conftest import TINY_VLM
+from tests.conftest import BENCHMARKS, TINY_VLM, read_tsv
 from vlmake.backends import load
 from vlmake.backends.base import Backend, Output, Request
 from vlmake.errors import VlmakeError
@@ -67,9 +69,15 @@ def test_pictures_reach_the_model(backend: Backend) -> None:
 
 
 def test_length_is_bounded_and_told(backend: Backend) -> None:
-    (answer,) = backend.generate([request("Tell me everything.", "red", tokens=1)])
-    assert answer.completion_tokens == 1
-    assert answer.finish_reason in ("length", "stop")
+    (answer,) = backend.generate([request("Tell me everything.", "red", tokens=3)])
+    assert answer.completion_tokens <= 3
+    assert (answer.finish_reason == "length") == (answer.completion_tokens == 3 and not ended_by_itself(backend))
+
+
+def ended_by_itself(backend: Backend) -> bool:
+    """Tell whether the same answer, given room, is no longer than three tokens."""
+    (answer,) = backend.generate([request("Tell me everything.", "red", tokens=12)])
+    return answer.finish_reason == "stop" and answer.completion_tokens <= 3
 
 
 def test_truncated_picture_is_an_image_error(backend: Backend) -> None:
@@ -81,10 +89,11 @@ def test_truncated_picture_is_an_image_error(backend: Backend) -> None:
 
 
 def test_trained_model_stops_by_itself() -> None:
-    (answer,) = open_backend(TINY_VLM).generate(
-        [request("Is there a red circle in the image? Please answer yes or no.", "red", tokens=16)]
-    )
-    assert isinstance(answer, Output)
+    header, first, *_ = read_tsv(BENCHMARKS / "ShapesMME.tsv")
+    row = dict(zip(header, first, strict=True))
+    messages = [{"type": "image", "image": "first"}, {"type": "text", "text": row["question"]}]
+    (answer,) = open_backend(TINY_VLM).generate([Request(messages, {"first": base64.b64decode(row["image"])}, 16)])
+    assert answer.text in ("Yes", "No")
     assert answer.finish_reason == "stop"
     assert 1 <= answer.completion_tokens < 16
 
@@ -114,3 +123,33 @@ def test_checkpoint_without_chat_template_asks_for_one(tmp_path: Path) -> None:
     given = open_backend(tmp_path, chat_template=template)
     own: Sequence[Output] = open_backend(TINY_VLM).generate(REQUESTS[:1])
     assert given.generate(REQUESTS[:1]) == own
+
+
+def test_missing_weights_are_refused_not_invented(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    shutil.copytree(TINY_VLM, tmp_path / "copy")
+    weights = load_file(tmp_path / "copy" / "model.safetensors")
+    name = next(key for key in sorted(weights) if "layers.1" in key)
+    del weights[name]
+    save_file(weights, tmp_path / "copy" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(VlmakeError, match="1 tensors are missing in its weights, the first is"):
+        open_backend(tmp_path / "copy")
+
+
+def test_damaged_weights_are_one_line(tmp_path: Path) -> None:
+    shutil.copytree(TINY_VLM, tmp_path / "copy")
+    (tmp_path / "copy" / "model.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(VlmakeError, match="cannot be loaded") as caught:
+        open_backend(tmp_path / "copy")
+    assert "\n" not in str(caught.value)
+
+
+def test_more_tokens_than_positions_are_refused() -> None:
+    with pytest.raises(ValueError, match="new ones exceed the model"):
+        open_backend(TINY_VLM).generate([request("red circle " * 3000, "red")])
+
+
+def test_image_token_in_the_text_is_refused() -> None:
+    with pytest.raises(ValueError, match="the text contains <image>"):
+        open_backend(TINY_VLM).generate([request("What does <image> mean?", "red")])

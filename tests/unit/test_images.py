@@ -175,7 +175,7 @@ def test_files_that_are_no_store(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for content in (b"", b"not arrow at all", whole[: len(whole) // 2], whole[:-20]):
         path.write_bytes(content)
-        with pytest.raises(VlmakeError, match="decode the benchmark again"):
+        with pytest.raises(VlmakeError, match="delete it and run the same command again"):
             ImageStore(path)
 
 

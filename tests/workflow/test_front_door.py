@@ -46,6 +46,10 @@ def test_snakemake_takes_the_target_after_dashes(finished: Workplace) -> None:
         (("run", "--modell", "TinyVLM"), "unknown option '--modell'; did you mean '--model'?"),
         (("runn",), "unknown command 'runn'; did you mean 'run'?"),
         (("run", SCORE, "--limit", "3"), "a target's limit is in it: MME@20"),
+        (("results/TinyVLM/Mini_scroe.csv",), "no file of this workflow has such a name"),
+        (("data/Minni/samples.parquet",), "unknown dataset 'Minni'; did you mean 'Mini'?"),
+        (("run", "--fresh", "results/summary.csv"), "--fresh asks models again"),
+        (("run", "--config", "protocol=vlmevalkit-mian"), "did you mean 'vlmevalkit-main'?"),
     ],
 )
 def test_wrong_names_end_in_one_line(finished: Workplace, words: tuple[str, ...], expected: str) -> None:
@@ -155,6 +159,52 @@ def test_score_faults_are_one_line(workplace: Workplace, words: tuple[str, str],
     assert len(ran.output.strip().splitlines()) == 1, ran.output
     assert expected in ran.output
     assert not (workplace.folder / "owned").exists()
+
+
+@pytest.mark.parametrize("out", ["mine.csv", "mine.json", "table.xlsx", "/dev/null"])
+def test_score_overwrites_no_input_and_no_device(workplace: Workplace, out: str) -> None:
+    given = workplace.folder / "mine.csv"
+    given.write_text("index,prediction\n0,Yes\n", encoding="utf-8")
+    files = ("--tsv", str(PARITY / "MME.tsv"), "--predictions", str(given), "--out", out)
+    ran = workplace.vlmake("score", "--dataset", "MME", *files)
+    assert ran.code == 1
+    assert len(ran.output.strip().splitlines()) == 1, ran.output
+    assert given.read_text(encoding="utf-8") == "index,prediction\n0,Yes\n"
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"metric": "mmee", "task": "yes_no", "path": "x.tsv"}, "unknown metric 'mmee'; did you mean 'mme'?"),
+        ({"metric": "mme", "task": "vqa", "path": "x.tsv"}, "metric 'mme' counts answers of task 'yes_no', not 'vqa'"),
+        ({"metric": "mme", "task": "yesno", "path": "x.tsv"}, "did you mean 'yes_no'?"),
+        ({"metric": "mme", "task": "yes_no"}, "give `url` or `path`"),
+    ],
+)
+def test_wrong_entries_are_found_before_any_work(workplace: Workplace, entry: dict[str, object], expected: str) -> None:
+    workplace.datasets["Wrong"] = entry
+    ran = workplace.vlmake("run", "--model", "TinyVLM", "--data", "Mini")
+    assert ran.code == 1
+    assert len(ran.output.strip().splitlines()) == 1, ran.output
+    assert expected in ran.output
+
+
+def test_no_secret_of_a_url_is_written(workplace: Workplace) -> None:
+    workplace.datasets["Mini"].pop("path")
+    workplace.datasets["Mini"]["url"] = "http://me:HUNTER2@127.0.0.1:9/x.tsv?token=HUNTER2"
+    ran = workplace.snakemake("--", "data/Mini/source.json")
+    assert ran.code != 0
+    assert "HUNTER2" not in ran.output
+    written = [file for file in workplace.folder.rglob("*") if file.is_file() and "config" not in file.parts]
+    assert not [file for file in written if b"HUNTER2" in file.read_bytes()]
+
+
+def test_configfile_and_config_are_obeyed(workplace: Workplace) -> None:
+    (workplace.folder / "other.yaml").write_text("datasets: [Mini]\nlimit: 3\n", encoding="utf-8")
+    ran = workplace.vlmake("run", "-n", "--configfile", "other.yaml")
+    assert "results/TinyVLM/Mini@3_score.csv" in ran.output
+    ran = workplace.vlmake("run", "-n", "--config", "limit=5")
+    assert "results/TinyVLM/Mini@5_score.csv" in ran.output
 
 
 def test_list_as_json(workplace: Workplace) -> None:

@@ -1,15 +1,18 @@
 """What runs again and what does not, told by the real Snakemake on the real TinyVLM."""
 
+import hashlib
 import json
 import os
 import shutil
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import BENCHMARKS, Workplace, make_benchmark, read_tsv, write_tsv
 from tests.workflow.conftest import SCORE
+from vlmake.journal import start_epoch
 
 
 def tiny_vlm(place: Workplace) -> str:
@@ -82,6 +85,74 @@ def test_whole_benchmark_after_a_limit_infers_only_the_rest(workplace: Workplace
     keys = [json.loads(line)["key"] for line in workplace.journal_lines("TinyVLM", "Mini")]
     assert len(keys) == len(set(keys)) == 24
     assert workplace.result("TinyVLM", "Mini@10_score.csv").is_file()
+
+
+def test_two_limits_at_once_ask_nothing_twice(workplace: Workplace) -> None:
+    ran = workplace.vlmake("run", "--model", "TinyVLM", "--data", "Mini", "Mini@10", "--mode", "infer", "--cores", "2")
+    assert ran.code == 0, ran.output
+    assert len(workplace.journal_lines("TinyVLM", "Mini")) == 24
+
+
+def test_another_mirror_md5_or_data_folder_stales_nothing(workplace: Workplace, tmp_path: Path) -> None:
+    source = Path(str(workplace.datasets["Mini"].pop("path")))
+    md5 = hashlib.md5(source.read_bytes()).hexdigest()
+    workplace.datasets["Mini"] |= {"url": source.as_uri(), "md5": md5}
+    target = "results/TinyVLM/Mini@2_score.csv"
+    assert workplace.snakemake("--", target).code == 0
+    workplace.datasets["Mini"] |= {"url": ["http://127.0.0.1:9/mirror.tsv", source.as_uri()], "md5": [md5, "0" * 32]}
+    ran = workplace.snakemake("--", target, LMUData=str(tmp_path / "elsewhere"))
+    assert (ran.code, ran.jobs) == (0, []), ran.output
+
+
+def test_changed_prompt_and_fresh_with_several_shards(finished: Workplace) -> None:
+    finished.datasets["Mini"]["rows_per_shard"] = 12
+    target = "results/TinyVLM/Mini_predictions.parquet"
+    assert finished.snakemake("--", target).code == 0
+    assert len(finished.journal_lines("TinyVLM", "Mini")) == 24, "another cut asks nothing"
+    finished.datasets["Mini"]["prompt"] = "Look. {question}"
+    finished.result("TinyVLM", "Mini_predictions.parquet").unlink()
+    ran = finished.snakemake("--", target)
+    assert ran.jobs == [*(f"infer_shard TinyVLM/Mini/00{n}/002" for n in (0, 1)), "merge TinyVLM/Mini"], ran.output
+    assert len(finished.journal_lines("TinyVLM", "Mini")) == 48
+    assert finished.vlmake("run", "--data", "Mini", "--mode", "infer", "--fresh").code == 0
+    assert len(finished.journal_lines("TinyVLM", "Mini")) == 72
+    epoch = finished.result("TinyVLM", "Mini/journal") / "Mini.epoch"
+    assert epoch.read_text() == "1 settled"
+
+
+def test_killed_request_for_fresh_answers_goes_on_and_the_next_is_fresh_again(finished: Workplace) -> None:
+    words = ("run", "--data", "Mini", "--mode", "infer")
+    start_epoch(finished.result("TinyVLM", "Mini/journal"), "Mini")  # what a killed --fresh leaves
+    assert finished.vlmake(*words).code == 0
+    assert len(finished.journal_lines("TinyVLM", "Mini")) == 48
+    assert finished.vlmake(*words, "--fresh").code == 0
+    assert len(finished.journal_lines("TinyVLM", "Mini")) == 72
+
+
+def test_shards_of_other_settings_are_made_again(finished: Workplace) -> None:
+    finished.result("TinyVLM", "Mini_predictions.parquet").unlink()
+    finished.datasets["Mini"]["rows_per_shard"] = 12
+    shards = [f"results/TinyVLM/Mini/shards/00{number}-of-002.parquet" for number in (0, 1)]
+    assert finished.snakemake("--notemp", "--", *shards).code == 0
+    odd = finished.folder / shards[1]
+    table = pq.read_table(odd)
+    spec = json.loads(table.schema.metadata[b"vlmake"])
+    for changed, code in (({"versions": {"torch": "9"}}, 0), ({"identity": "another model"}, 1)):
+        finished.result("TinyVLM", "Mini_predictions.parquet").unlink(missing_ok=True)
+        assert finished.snakemake("--notemp", "--", *shards).code == 0
+        pq.write_table(table.replace_schema_metadata({"vlmake": json.dumps(spec | changed)}), odd)
+        target = "results/TinyVLM/Mini_predictions.parquet"
+        ran = finished.snakemake("--notemp", "--", target)
+        assert ran.code == code, ran.output
+    assert "the same command makes them from the journal" in ran.output or "are removed" in ran.output
+    assert finished.snakemake("--", target).code == 0
+
+
+def test_summary_shows_scores_that_are_not_configured(finished: Workplace) -> None:
+    assert finished.snakemake("--", "results/TinyVLM/Mini@2_score.csv").code == 0
+    ran = finished.snakemake("--", "results/summary.csv")
+    assert ran.jobs == ["summary"], ran.output
+    assert "Mini@2" in (finished.folder / "results" / "summary.csv").read_text(encoding="utf-8")
 
 
 def test_deleted_intermediates_do_nothing_while_the_score_is_there(finished: Workplace) -> None:

@@ -58,6 +58,8 @@ rule merge:
         dataset=PLAN.many_shards_pattern(),
     retries: 0
     localrule: True
+    params:
+        journal=lambda w: paths.journal(w.model, base_of(w)),
     shell:
-        "{PYTHON:q} {SCRIPTS:q}/merge.py --predictions {output.predictions:q} --timing {output.timing:q}"
-        " {input.shards:q}"
+        "{PYTHON:q} {SCRIPTS:q}/merge.py --dataset {wildcards.dataset:q} --journal {params.journal:q}"
+        " --predictions {output.predictions:q} --timing {output.timing:q} {input.shards:q}"

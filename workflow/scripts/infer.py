@@ -7,7 +7,7 @@ import click
 from vlmake import backends, model_spec, predictions
 from vlmake.images import ImageStore
 from vlmake.inference import Asking, accepted_predictions, answer, prediction_rows, refuse_failures, unanswered
-from vlmake.journal import JournalWriter, epoch_of
+from vlmake.journal import JournalWriter, epoch_of, settle_epoch
 from vlmake.locks import hold
 from vlmake.paths import parse_dataset
 from vlmake.planning import prompt_spec
@@ -57,7 +57,12 @@ def infer(
     questions, positions = read_questions(samples, benchmark, asking, limit=limit, shard=shard, shards=shards)
 
     name = f"{dataset}.{shard:03d}-of-{shards:03d}"
-    with hold(journal / f"{name}.lock", f"{model} {name}: another process works on this shard; waiting for it"):
+    waiting = f"{model} {name}: another process works on these rows; waiting for it"
+    # Shards of one cut share no row and may work side by side; a limited dataset shares rows with all of them.
+    with (
+        hold(journal / "rows.lock", waiting, shared=limit is None),
+        hold(journal / f"{name}.lock", waiting),
+    ):
         epoch = epoch_of(journal, dataset)
         todo = unanswered(questions, accepted_predictions(journal, questions, epoch))
         if todo:
@@ -87,6 +92,7 @@ def infer(
         predictions.write_shard(table, output)
     if whole is not None and timing is not None:
         predictions.write_predictions([table], whole, timing)
+        settle_epoch(journal, dataset)
 
 
 if __name__ == "__main__":

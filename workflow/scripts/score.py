@@ -45,7 +45,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, dict[str, Any] | None]:
     except FileNotFoundError:
         raise VlmakeError(f"{path} is not there") from None
     except pa.ArrowInvalid as error:
-        raise VlmakeError(f"{path}: not a readable Parquet file: {error}") from None
+        raise VlmakeError(f"{path} is damaged ({error}); delete it and run the same command again") from None
     about = (content.schema.metadata or {}).get(b"vlmake")
     return content.to_pandas(), None if about is None else _json_object(about.decode(), f"{path}: metadata")
 

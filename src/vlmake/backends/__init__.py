@@ -1,4 +1,4 @@
-"""Backends: messages become text. Each is a module with ``VERSION`` and ``load``; none is imported before its use."""
+"""Backends: messages become text. Each is a module with ``load``; none is imported before its use."""
 
 from importlib import import_module
 

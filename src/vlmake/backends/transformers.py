@@ -17,7 +17,7 @@ from vlmake.images import open_rgb
 from vlmake.model_spec import ModelSpec, RuntimeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from PIL.Image import Image
 
@@ -35,15 +35,28 @@ def load(spec: ModelSpec, runtime: RuntimeOptions) -> TransformersBackend:
     entry = spec.entry
     try:
         processor = load_processor(spec.folder, entry)
-        model: Any = AutoModelForImageTextToText.from_pretrained(
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
             spec.folder,
             dtype=getattr(torch, spec.dtype),
             attn_implementation=entry.attention,
             trust_remote_code=entry.trust_remote_code,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, ImportError, AttributeError, RuntimeError) as error:
-        raise VlmakeError(f"model '{spec.name}' at {spec.folder} cannot be loaded: {error}") from error
-    return TransformersBackend(model.to(runtime.device).eval(), processor, entry.system)
+        model, report = loaded
+        _refuse_random_weights(report)
+        return TransformersBackend(model.to(runtime.device).eval(), processor, entry.system)
+    except VlmakeError:
+        raise
+    except Exception as error:  # libraries raise anything for a damaged checkpoint or a missing device
+        reason = str(error) or type(error).__name__
+        raise VlmakeError(f"model '{spec.name}' at {spec.folder} cannot be loaded: {reason}") from error
+
+
+def _refuse_random_weights(report: Mapping[str, Any]) -> None:
+    """Raise for tensors that the checkpoint lacks: the library would fill them with random numbers."""
+    for fault in ("missing_keys", "mismatched_keys"):
+        if names := sorted(str(name) for name in report[fault]):
+            raise ValueError(f"{len(names)} tensors are {fault.split('_')[0]} in its weights, the first is {names[0]}")
 
 
 class TransformersBackend:
@@ -68,17 +81,30 @@ class TransformersBackend:
             return_tensors="pt",
             processor_kwargs={"padding": True},
         ).to(self._model.device, dtype=self._model.dtype)
+        prompts = inputs["attention_mask"].sum(dim=1).tolist()
+        longest = max(request.max_new_tokens for request in requests)
+        self._refuse_long_prompts(max(prompts), longest)
         with torch.inference_mode():
             sequences = self._model.generate(
                 **inputs,
-                max_new_tokens=max(request.max_new_tokens for request in requests),
+                max_new_tokens=longest,
                 **_GREEDY,
             )
         answers = sequences[:, inputs["input_ids"].shape[1] :].tolist()
-        prompts = inputs["attention_mask"].sum(dim=1).tolist()
         return [self._output(ids, int(prompt)) for ids, prompt in zip(answers, prompts, strict=True)]
 
+    def _refuse_long_prompts(self, prompt_tokens: int, new_tokens: int) -> None:
+        """Raise for more tokens than the model has positions for: its answer would be noise."""
+        limit = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        if limit is not None and prompt_tokens + new_tokens > limit:
+            raise ValueError(
+                f"{prompt_tokens} prompt tokens and up to {new_tokens} new ones exceed the model's {limit}"
+            )
+
     def _conversation(self, request: Request) -> list[dict[str, Any]]:
+        placeholder = getattr(self._processor, "image_token", None)
+        if placeholder and any(placeholder in part.get("text", "") for part in request.messages):
+            raise ValueError(f"the text contains {placeholder}, which the model cannot tell from a picture")
         content = [
             {"type": "image", "image": self._image(request, part["image"])} if part["type"] == "image" else dict(part)
             for part in request.messages

@@ -66,6 +66,20 @@ def has_option(options: Iterable[str], *names: str) -> bool:
     )
 
 
+def option_values(options: Sequence[str], *names: str) -> list[str]:
+    """Return the values of an option that takes several: the words up to the next option."""
+    values: list[str] = []
+    inside = False
+    for word in options:
+        if word.startswith("-"):
+            name, equals, value = word.partition("=")
+            inside = name in names and not equals
+            values += [value] if name in names and equals else []
+        elif inside:
+            values.append(word)
+    return values
+
+
 def with_config(options: Sequence[str], values: Sequence[str]) -> list[str]:
     """Add ``key=value`` words to Snakemake's ``--config``, which may be given only once."""
     if not values:

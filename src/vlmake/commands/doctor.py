@@ -125,7 +125,7 @@ def _checkpoint(name: str, entry: ModelEntry) -> Finding:
 
 
 def _tsv(plan: Plan, name: str) -> Finding:
-    file, accepted = plan.tsv(name), plan.registry.datasets[name].md5
+    file, accepted = plan.tsv(name), [md5.lower() for md5 in plan.registry.datasets[name].md5]
     with file.open("rb") as content:
         md5 = hashlib.file_digest(content, "md5").hexdigest()
     if accepted and md5 not in accepted:

@@ -12,7 +12,7 @@ from vlmake import paths
 from vlmake.decode import decode
 from vlmake.download import source_record
 from vlmake.images import ImageStore
-from vlmake.prompts import Part, render
+from vlmake.prompts import Part, check_columns, render
 from vlmake.registry import DatasetEntry, load_registry, registry_folders
 from vlmake.run_config import config_files, load_config
 
@@ -35,7 +35,9 @@ def command(dataset: str, tsv: Path, registry: tuple[Path, ...]) -> None:
         samples, images = Path(folder) / "samples.parquet", Path(folder) / "images.arrow"
         decode(tsv, source_record(limited.base, tsv), image_root, samples, images)
         with ImageStore(images) as store:
-            for row in pq.read_table(samples).slice(0, limited.limit).to_pylist():
+            rows = pq.read_table(samples).slice(0, limited.limit)
+            check_columns(rows.column_names)
+            for row in rows.to_pylist():
                 click.echo(json.dumps(_line(row, entry, store), ensure_ascii=False))
 
 

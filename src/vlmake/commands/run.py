@@ -1,5 +1,7 @@
 """``vlmake run``: check what was asked, let Snakemake do what is missing or stale, show the scores."""
 
+import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -9,17 +11,21 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import click
+import psutil
+import yaml
 
 from vlmake import journal, paths
-from vlmake.commands.arguments import Passed, has_option, split_targets, spread_values, with_config
+from vlmake.commands.arguments import Passed, has_option, option_values, split_targets, spread_values, with_config
 from vlmake.errors import VlmakeError
 from vlmake.planning import Plan
 from vlmake.registry import load_registry, read_yaml, registry_folders
-from vlmake.run_config import config_files, configured_pairs, load_config
+from vlmake.run_config import RunConfig, config_files, configured_pairs, load_config
 from vlmake.store import canonical_json
 from vlmake.work_dir import hold_work_dir, is_dry_run
 
 Pairs = list[tuple[str, str]]
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class _RunCommand(click.Command):
@@ -62,24 +68,46 @@ def command(
     here go to Snakemake (--cores 8, --resources gpu=4, --dry-run, --profile slurm ...).
     """
     passed = split_targets([*words, *ctx.meta["after_dashes"]])
-    config = load_config({"limit": limit} if limit else {}, config_files())
+    _refuse_misspelt_options(passed.options)
+    _check_work_dir(work_dir)
+    config = _configuration(passed.options, limit)
     folders = [*config.registry, *map(str, registry)]
     plan = Plan(load_registry(registry_folders(folders)), config)
     pairs = _pairs(plan, models, datasets, passed.targets, limit)
-    _refuse_misspelt_options(passed.options)
+    if fresh and not pairs:
+        raise VlmakeError("--fresh asks models again: name models and datasets, or their result files")
     asked_fresh = fresh and not is_dry_run(passed.options)
 
     if asked_fresh:
         _supersede(work_dir, pairs)
     work_dir.mkdir(parents=True, exist_ok=True)
-    command_line = _command(passed, pairs, mode, work_dir, folders, verbose)
+    lmu_data = paths.lmu_data(config.lmu_data).absolute()
+    command_line = _command(passed, pairs, mode, work_dir, folders, lmu_data, verbose)
     if code := _snakemake(command_line):
         _explain(command_line)
         ctx.exit(code)
-    if asked_fresh:
-        _settle(work_dir, pairs)
     if not is_dry_run(passed.options):
         _show(work_dir, [] if mode == "infer" else pairs, config.data_dir)
+
+
+def _configuration(options: Sequence[str], limit: int | None) -> RunConfig:
+    """Return the configuration that Snakemake will have: files, ``--configfile``, ``--config``, then ours."""
+    files = [Path(word) for word in option_values(options, "--configfile", "--configfiles")]
+    overrides: dict[str, object] = {}
+    for word in option_values(options, "--config", "-C"):
+        key, _, value = word.partition("=")
+        overrides[key] = yaml.safe_load(value)
+    return load_config(overrides | ({"limit": limit} if limit else {}), [*config_files(), *files])
+
+
+def _check_work_dir(work_dir: Path) -> None:
+    """Raise VlmakeError for a work directory that cannot be made or written, before Snakemake meets it."""
+    nearest = next(folder for folder in (work_dir, *work_dir.absolute().parents) if folder.exists())
+    for folder in (nearest, *(work_dir / name for name in ("results", ".snakemake") if (work_dir / name).exists())):
+        if not folder.is_dir():
+            raise VlmakeError(f"{folder} is a file where a folder should be; name another --work-dir or move it")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise VlmakeError(f"{folder} cannot be written by you; name another --work-dir")
 
 
 def _refuse_misspelt_options(options: Sequence[str]) -> None:
@@ -110,12 +138,14 @@ def _pairs(
 
 
 def _command(
-    passed: Passed, pairs: Pairs, mode: str, work_dir: Path, folders: Sequence[str], verbose: bool
+    passed: Passed, pairs: Pairs, mode: str, work_dir: Path, folders: Sequence[str], lmu_data: Path, verbose: bool
 ) -> list[str]:
     """Return the Snakemake command line that makes what was asked for."""
     options = _shipped_profile(passed.options)
     if not has_option(options, "--cores", "-c", "--jobs", "-j", "--executor", "-e", "--profile"):
         options += ["--cores", str(os.cpu_count() or 1)]
+    if not has_option(options, "--resources", "--res", "--executor", "-e", "--profile"):
+        options += ["--resources", "gpu=1"]
     if not verbose and _is_quiet(options):
         options += ["--quiet", "all"]
     here = Path.cwd() / "config"
@@ -123,9 +153,10 @@ def _command(
         folders = [*([str(here)] if here.is_dir() else []), *folders]
         if (here / "config.yaml").is_file() and not has_option(options, "--configfile", "--configfiles"):
             options += ["--configfile", str(here / "config.yaml")]
+    values = [f"lmu_data={canonical_json(str(lmu_data))}"]
     if folders:
-        registry = canonical_json([str(Path(folder).resolve()) for folder in folders])
-        options = with_config(options, [f"registry={registry}"])
+        values.append(f"registry={canonical_json([str(Path(folder).resolve()) for folder in folders])}")
+    options = with_config(options, values)
     path_of = paths.predictions if mode == "infer" else paths.score_csv
     targets = passed.targets or [path_of(model, dataset) for model, dataset in pairs]
     program = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.product_root() / "Snakefile")]
@@ -158,14 +189,28 @@ def _shipped_profile(options: Sequence[str]) -> list[str]:
 
 
 def _snakemake(command_line: Sequence[str]) -> int:
-    """Run Snakemake as a child that ends in order: a terminated vlmake interrupts it, since SIGTERM may hang it."""
-    child = subprocess.Popen(command_line)
-    signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGINT))
+    """Run Snakemake as a child that ends with this process: in order when it is terminated, at once when killed."""
+    child = subprocess.Popen(command_line, preexec_fn=_die_with_parent)
+    signal.signal(signal.SIGTERM, lambda *_: _interrupt(child.pid))
     while True:
         try:
             return child.wait()
         except KeyboardInterrupt:  # the terminal sent it to the child as well; let it tidy up
             continue
+
+
+def _interrupt(pid: int) -> None:
+    """Send Ctrl-C to a process and all below it: Snakemake alone would wait for its jobs to end by themselves."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for process in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGINT)
+
+
+def _die_with_parent() -> None:
+    """Let the kernel kill this process when its parent is killed (Linux; elsewhere nothing happens)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _explain(command_line: Sequence[str]) -> None:
@@ -185,11 +230,6 @@ def _supersede(work_dir: Path, pairs: Pairs) -> None:
     with hold_work_dir(work_dir):
         for model, dataset in pairs:
             journal.start_epoch(_journal(work_dir, model, dataset), dataset)
-
-
-def _settle(work_dir: Path, pairs: Pairs) -> None:
-    for model, dataset in pairs:
-        journal.settle_epoch(_journal(work_dir, model, dataset), dataset)
 
 
 def _journal(work_dir: Path, model: str, dataset: str) -> Path:
@@ -215,5 +255,6 @@ def _report_is_old(work_dir: Path) -> bool:
     made = [work_dir / paths.SUMMARY, work_dir / paths.REPORT]
     if not scores or not all(file.is_file() for file in made):
         return bool(scores)
-    newest = max(file.stat().st_mtime_ns for file in {*scores, *(score.parent for score in scores)})
+    folders = {work_dir / "results", *(score.parent for score in scores)}
+    newest = max(file.stat().st_mtime_ns for file in {*scores, *folders})
     return newest > min(file.stat().st_mtime_ns for file in made)

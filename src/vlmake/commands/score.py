@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from vlmake import __version__
+from vlmake.errors import VlmakeError
 from vlmake.registry import load_registry, registry_folders
 from vlmake.run_config import config_files, load_config
 
@@ -39,17 +40,36 @@ def command(
     config = load_config({"protocol": protocol} if protocol else {}, config_files())
     known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
     name, entry = known.resolve_dataset(dataset), known.dataset(dataset)
-    if out.suffix == ".json":
-        raise click.BadParameter("is the table; the JSON file appears beside it", param_hint="--out")
+    _check_files({"--tsv": tsv, "--predictions": predictions}, out, items)
     samples = read_text_samples(tsv)
-    answers, missing = complete(read_predictions(predictions), samples, str(predictions))
+    given = read_predictions(predictions)
+    answers, _ = complete(given, samples, str(predictions))
     first = slice(parse_dataset(name).limit)
+    missing = len(set(samples["index"][first]) - set(given["index"]))
     spec = ScoringSpec(name, entry.task, entry.metric, config.protocol)
     result = score(samples[first], answers[first], spec)
     write_table(result, out)
     provenance = {"predictions": predictions.name, "tsv": tsv.name, "vlmake": __version__}
     write_detail(result, provenance, out.with_suffix(".json"))
     if missing:
-        click.echo(f"{missing} of {len(samples)} samples have no prediction; they count as model_error", err=True)
+        click.echo(
+            f"{missing} of {len(samples[first])} samples have no prediction; they count as model_error", err=True
+        )
     if items is not None:
         write_text(items, items_jsonl(result))
+
+
+def _check_files(inputs: dict[str, Path], out: Path, items: Path | None) -> None:
+    """Refuse outputs that would overwrite an input or each other, or replace what is no plain file."""
+    if out.suffix != ".csv":
+        raise VlmakeError(f"--out {out}: the table is a .csv file; the .json file appears beside it")
+    outputs = {"--out": out, "the JSON file beside --out": out.with_suffix(".json")}
+    if items is not None:
+        outputs["--items"] = items
+    seen = {file.resolve(): option for option, file in inputs.items()}
+    for option, file in outputs.items():
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            raise VlmakeError(f"{option}: {file} is a link or no plain file; name another one")
+        if other := seen.get(file.resolve()):
+            raise VlmakeError(f"{option}: {file} is {other} as well; name another one")
+        seen[file.resolve()] = option
