@@ -82,7 +82,8 @@ def command(
         _supersede(work_dir, pairs)
     work_dir.mkdir(parents=True, exist_ok=True)
     lmu_data = paths.lmu_data(config.lmu_data).absolute()
-    command_line = _command(passed, pairs, mode, work_dir, folders, lmu_data, verbose)
+    gpus = max(1, *(plan.registry.models[model].gpus for model, _ in pairs)) if pairs else 1
+    command_line = _command(passed, pairs, mode, work_dir, folders, lmu_data, gpus, verbose)
     if code := _snakemake(command_line):
         _explain(command_line)
         ctx.exit(code)
@@ -138,14 +139,21 @@ def _pairs(
 
 
 def _command(
-    passed: Passed, pairs: Pairs, mode: str, work_dir: Path, folders: Sequence[str], lmu_data: Path, verbose: bool
+    passed: Passed,
+    pairs: Pairs,
+    mode: str,
+    work_dir: Path,
+    folders: Sequence[str],
+    lmu_data: Path,
+    gpus: int,
+    verbose: bool,
 ) -> list[str]:
     """Return the Snakemake command line that makes what was asked for."""
     options = _shipped_profile(passed.options)
     if not has_option(options, "--cores", "-c", "--jobs", "-j", "--executor", "-e", "--profile"):
         options += ["--cores", str(os.cpu_count() or 1)]
     if not has_option(options, "--resources", "--res", "--executor", "-e", "--profile"):
-        options += ["--resources", "gpu=1"]
+        options += ["--resources", f"gpu={gpus}"]  # one job at a time: nothing hands out devices on one machine
     if not verbose and _is_quiet(options):
         options += ["--quiet", "all"]
     here = Path.cwd() / "config"
