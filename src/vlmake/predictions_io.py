@@ -8,6 +8,7 @@ runs whatever code its author put there.
 import csv
 import io
 import json
+import math
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -136,6 +137,8 @@ def _from_object(path: Path, place: Place, item: Any) -> Row:
         raise VlmakeError(f"{path}: {place}: 'index' is neither a text nor a whole number")
     if isinstance(prediction, list | dict):
         raise VlmakeError(f"{path}: {place}: 'prediction' is neither a text nor null")
+    if isinstance(prediction, float) and math.isnan(prediction):
+        prediction = None
     text = prediction if prediction is None or isinstance(prediction, str) else json.dumps(prediction)
     if text is not None:  # JSON can name half a character, which no file can hold
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -206,14 +209,18 @@ def _read_xlsx(path: Path) -> Iterator[Row]:
                 continue
             padded = [*map(_plain, cells), *([None] * (len(header) - len(cells)))]
             yield _from_cells(f"row {number}", padded, places)
+    except (AttributeError, IndexError, SyntaxError, ValueError, zipfile.BadZipFile) as error:
+        raise VlmakeError(f"{path}: its first sheet is damaged or no table: {error}") from None
     finally:
         book.close()
 
 
 def _plain(value: Any) -> str | None:
-    """Return a typed cell as text: whole numbers without a point, as spreadsheets show them."""
+    """Return a typed cell as text: whole numbers without a point, as spreadsheets show them; NaN is no text."""
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, float) and math.isnan(value):
+        return None
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value)

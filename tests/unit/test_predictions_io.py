@@ -139,3 +139,11 @@ def test_a_prediction_of_an_unknown_sample_is_named(tmp_path):
     (tmp_path / "p.csv").write_text("index,prediction\na,x\nz,y\n")
     with pytest.raises(VlmakeError, match=r"p\.csv: index 'z' is not in the dataset"):
         complete(read_predictions(tmp_path / "p.csv"), SAMPLES, "p.csv")
+
+
+def test_nan_is_no_prediction(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"index": 1, "prediction": NaN}\n', encoding="utf-8")
+    pd.DataFrame({"index": [1], "prediction": [float("nan")]}).to_parquet(tmp_path / "p.parquet")
+    for name in ("p.jsonl", "p.parquet"):
+        (row,) = read_predictions(tmp_path / name).to_dict("records")
+        assert (row["prediction"], row["status"]) == (None, "model_error")
