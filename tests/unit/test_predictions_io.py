@@ -1,5 +1,6 @@
 import json
 import pickle
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
