@@ -2,8 +2,8 @@
 
     python bench/overhead.py [--rows 2374] [--work DIR]
 
-A benchmark of 2,374 questions on 1,187 drawn pictures is evaluated by TinyVLM three times, each in processes of its
-own: a bare loop that only generates, the inference program alone, and the whole `vlmake run` from TSV to report.
+A benchmark of 2,374 questions on 1,187 drawn pictures is evaluated by TinyVLM several times, each in processes of
+its own: a bare loop that only generates, the inference program alone, and the whole `vlmake run` from TSV to report.
 """
 
 import base64
@@ -85,6 +85,7 @@ def write_benchmark(tsv: Path, rows: int) -> None:
 
 
 def prepare(folder: Path, rows: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     write_benchmark(folder / "Sized.tsv", rows)
     entry = {"path": str(folder / "Sized.tsv"), "rows": rows, "task": "yes_no", "metric": "mme"}
     (folder / "config" / "datasets").mkdir(parents=True)
@@ -96,10 +97,13 @@ def prepare(folder: Path, rows: int) -> None:
 @click.option("--work", type=click.Path(path_type=Path), help="Folder for the files; else a temporary one.")
 def main(rows: int, work: Path | None) -> None:
     folder = Path(work or tempfile.mkdtemp(prefix="vlmake-bench-"))
-    folder.mkdir(parents=True, exist_ok=True)
     prepare(folder, rows)
     vlmake = [sys.executable, "-c", "from vlmake.cli import main; main()", "run", "--cores", "1"]
-    whole = measure([*vlmake, "--model", "TinyVLM", "--data", "Sized"], folder)
+    run = [*vlmake, "--model", "TinyVLM", "--data", "Sized"]
+    prepare(folder / "shards", rows)
+    shards = measure(run, folder / "shards")
+    one_shard = [*run, "--config", f"rows_per_shard={rows}"]
+    whole = measure(one_shard, folder)
     decoded = [str(folder / "data" / "Sized" / name) for name in ("samples.parquet", "images.arrow")]
     bare = measure([sys.executable, "-c", BARE_LOOP, *decoded], folder)
     infer = [sys.executable, str(PRODUCT / "workflow" / "scripts" / "infer.py")]
@@ -112,15 +116,16 @@ def main(rows: int, work: Path | None) -> None:
         ],
         folder,
     )  # fmt: skip
-    again = measure([*vlmake, "--model", "TinyVLM", "--data", "Sized"], folder)
+    again = measure(one_shard, folder)
     print(f"| {rows} questions | wall s | CPU s | CPU, ratio to the bare loop |\n|---|---|---|---|")
-    names = (
-        "bare loop of the backend",
-        "inference program",
-        "`vlmake run`, TSV to report",
-        "`vlmake run` again: no-op",
-    )
-    for name, cost in zip(names, (bare, inference, whole, again), strict=True):
+    costs = {
+        "bare loop of the backend": bare,
+        "inference program": inference,
+        "`vlmake run`, TSV to report, one shard": whole,
+        "the same in shards of 500 rows: the model is loaded for each": shards,
+        "`vlmake run` again: no-op": again,
+    }
+    for name, cost in costs.items():
         print(f"| {name} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.cpu / bare.cpu:.2f} |")
     if work is None:
         shutil.rmtree(folder)
