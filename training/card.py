@@ -54,15 +54,16 @@ mcq: multiple choice with two to four options, one order each.
    embeddings of the words themselves, and the place of the thing it belongs to.
 2. *language*: with both of them fixed, the decoder learns from captions and questions about the same scene, packed in
    one sequence.
-3. *focus*: the same with few captions and more multiple choice, comparison and position questions.
+3. *focus*: the same with few captions and more multiple choice, comparison and relation questions.
 4. *relations*: the same with most weight on how two things lie to each other and which color belongs to which shape.
+5. *position*, 6. *halves* and 7. *last*: the same with most weight on the half of the picture a thing is in.
 
-In stages 2 to 4 throw-away heads inside the decoder also learn whether single characters and options match the
-picture, and the place and color of a named thing; in stage 4 also its shape and the order of two things.
+In stages 2 to 7 throw-away heads inside the decoder also learn whether single characters and options match the
+picture, and the place and color of a named thing; from stage 4 on also its shape and the order of two things.
 
 Seed: {seed}. Training scenes: seeds 0 to 2^32; held-out: from 2^40; Shapes benchmarks: from 2^41. About one character
 string in ten (by CRC-32) never appears in training. {minutes:.0f} minutes on {threads} thread(s) of a shared CPU, torch
-{torch}, bfloat16 autocast; the default stages should come close to this, not bit for bit.{note}
+{torch}, bfloat16 autocast; another machine will not repeat it bit for bit.{note}
 
 ```
 PYTHONPATH=src python -m training.train --out DIR

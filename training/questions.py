@@ -32,6 +32,7 @@ BINS = 8
 """Centers are probed as one of so many columns and rows."""
 
 _EDGE = 4  # pixels a center must be off the middle to be called left, right, top or bottom
+_GAP = 2  # pixels between the middle line and a thing that is said to be in one half
 _APART = 6  # pixels two centers must differ by to be compared
 
 
@@ -108,6 +109,15 @@ def count_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
 
 
 def position_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
+    """Ask whether a thing named by its shape is in one half of the picture, across or down."""
+    thing, across = rng.choice(_halved_things(scene))
+    first, second = ("left", "right") if across else ("top", "bottom")
+    half = first if ((_across(thing) if across else _down(thing)) == first) == truth else second
+    stem = f"Is the {thing.shape} in the {half} half of the image?"
+    return _yes_no("position_yn", stem, truth, [*_where(stem, thing), _probe(stem, f"{half} half", "match", truth, 5)])
+
+
+def relation_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
     """Ask how two things of different shapes lie to each other."""
     first, second, across = rng.choice(_comparable_pairs(scene))
     if across:
@@ -122,7 +132,7 @@ def position_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
         _probe(stem, f"the {second.shape}?", "left", first.x < second.x, back=1),
         _probe(stem, f"the {second.shape}?", "above", first.y < second.y, back=1),
     ]
-    return _yes_no("position_yn", stem, truth, [*_where(stem, first), *_where(stem, second), *compared])
+    return _yes_no("relation_yn", stem, truth, [*_where(stem, first), *_where(stem, second), *compared])
 
 
 def ocr_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
@@ -230,6 +240,7 @@ YES_NO_SKILLS: dict[str, Callable[[Scene, random.Random, bool], Question]] = {
     "count_yn": count_yn,
     "position_yn": position_yn,
     "ocr_yn": ocr_yn,
+    "relation_yn": relation_yn,
 }
 OTHER_SKILLS: dict[str, Callable[[Scene, random.Random], Question]] = {
     "color_open": color_open,
@@ -262,6 +273,8 @@ def applies(skill: str, scene: Scene) -> bool:
     if subject == "bound":
         return len({(t.color, t.shape) for t in scene.things}) > 1
     if subject == "position":
+        return bool(_halved_things(scene))
+    if subject == "relation":
         return bool(_comparable_pairs(scene))
     if subject == "side":
         return any(_off_middle(t.x) for t in scene.unique_shapes())
@@ -378,6 +391,19 @@ def _comparable_pairs(scene: Scene) -> list[tuple[Thing, Thing, bool]]:
     return [(a, b, True) for a, b in pairs if abs(a.x - b.x) >= _APART] + [
         (a, b, False) for a, b in pairs if abs(a.y - b.y) >= _APART
     ]
+
+
+def _halved_things(scene: Scene) -> list[tuple[Thing, bool]]:
+    """Return (thing, across) for each thing of unique shape and each middle line it does not touch."""
+    things = scene.unique_shapes()
+    return [(t, True) for t in things if _beside_middle(t.box[0], t.box[2])] + [
+        (t, False) for t in things if _beside_middle(t.box[1], t.box[3])
+    ]
+
+
+def _beside_middle(first: float, last: float) -> bool:
+    """Return whether an extent keeps its distance from the middle line."""
+    return last <= SIZE / 2 - _GAP or first >= SIZE / 2 + _GAP
 
 
 def _off_middle(value: float) -> bool:

@@ -27,6 +27,7 @@ _FIRST_PROBES = ("match", "same", "color", "column", "row", "option")
 _GROUND_WEIGHT = 0.15  # most patches show nothing
 _PROBE_WEIGHT = 0.5
 _REPORT_EVERY = 50
+_BEFORE_POSITION = dict.fromkeys(SKILLS, 1.0) | {"position_yn": 0.0}
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ LANGUAGE = Stage(
     per_scene=5,
     caption_share=0.7,
     with_vision=False,
-    weights=dict.fromkeys(SKILLS, 1.0) | {"ocr_open": 2.0, "ocr_yn": 2.0, "position_yn": 2.0},
+    weights=_BEFORE_POSITION | {"ocr_open": 2.0, "ocr_yn": 2.0, "relation_yn": 2.0},
 )
 FOCUS = Stage(
     "focus",
@@ -78,8 +79,8 @@ FOCUS = Stage(
     per_scene=6,
     caption_share=0.1,
     with_vision=False,
-    weights=dict.fromkeys(SKILLS, 1.0)
-    | {"ocr_yn": 3.0, "ocr_mcq": 3.0, "position_yn": 3.0, "color_mcq": 2.0, "shape_mcq": 2.0}
+    weights=_BEFORE_POSITION
+    | {"ocr_yn": 3.0, "ocr_mcq": 3.0, "relation_yn": 3.0, "color_mcq": 2.0, "shape_mcq": 2.0}
     | {"count_mcq": 1.5, "quadrant_mcq": 2.0, "existence_yn": 2.0},
 )
 RELATIONS = Stage(
@@ -92,12 +93,52 @@ RELATIONS = Stage(
     per_scene=6,
     caption_share=0.1,
     with_vision=False,
-    weights=dict.fromkeys(SKILLS, 1.0)
-    | {"position_yn": 6.0, "bound_existence": 4.0, "quadrant_mcq": 3.0, "color_open": 2.5, "color_mcq": 1.5}
+    weights=_BEFORE_POSITION
+    | {"relation_yn": 6.0, "bound_existence": 4.0, "quadrant_mcq": 3.0, "color_open": 2.5, "color_mcq": 1.5}
     | {"shape_open": 2.5, "shape_mcq": 2.5, "ocr_yn": 1.5, "ocr_mcq": 1.5},
     probes=tuple(PROBE_CLASSES),
 )
-STAGES = (VISION, LANGUAGE, FOCUS, RELATIONS)
+POSITION = Stage(
+    "position",
+    steps=600,
+    images=20,
+    learning_rate=0.6e-3,
+    last_rate=0.02,
+    first_seed=3 * 2**30,
+    per_scene=6,
+    caption_share=0.05,
+    with_vision=False,
+    weights=dict.fromkeys(SKILLS, 1.0) | {"position_yn": 6.0, "bound_existence": 1.0},
+    probes=tuple(PROBE_CLASSES),
+)
+HALVES = Stage(
+    "halves",
+    steps=400,
+    images=20,
+    learning_rate=0.8e-3,
+    last_rate=0.02,
+    first_seed=7 * 2**29,
+    per_scene=6,
+    caption_share=0.05,
+    with_vision=False,
+    weights=dict.fromkeys(SKILLS, 1.0) | {"position_yn": 9.0, "bound_existence": 1.0, "shape_mcq": 1.5},
+    probes=tuple(PROBE_CLASSES),
+)
+LAST = Stage(
+    "last",
+    steps=600,
+    images=20,
+    learning_rate=0.9e-3,
+    last_rate=0.02,
+    first_seed=15 * 2**28,
+    per_scene=8,
+    caption_share=0.05,
+    with_vision=False,
+    weights=dict.fromkeys(SKILLS, 1.0)
+    | {"position_yn": 12.0, "bound_existence": 1.0, "shape_mcq": 2.0, "quadrant_mcq": 2.5},
+    probes=tuple(PROBE_CLASSES),
+)
+STAGES = (VISION, LANGUAGE, FOCUS, RELATIONS, POSITION, HALVES, LAST)
 
 
 class PatchHeads(nn.Module):

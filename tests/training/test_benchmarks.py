@@ -107,14 +107,15 @@ def test_mme_labels_are_true_of_the_scenes():
             shape, color = re.match(r"Is the (\w+) (\w+)\?", question).groups()
             truth = by_shape[shape].color == color
         elif row["category"] == "position":
-            one, relation, other = re.match(r"Is the (\w+) (.+) the (\w+)\?", question).groups()
-            a, b = by_shape[one], by_shape[other]
-            truth = {
-                "to the left of": a.x < b.x,
-                "to the right of": a.x > b.x,
-                "above": a.y < b.y,
-                "below": a.y > b.y,
-            }[relation]
+            shape, half = re.match(r"Is the (\w+) in the (\w+) half of the image\?", question).groups()
+            left, top, right, bottom = by_shape[shape].box
+            truth, false = {
+                "left": (right < SIZE / 2, left > SIZE / 2),
+                "right": (left > SIZE / 2, right < SIZE / 2),
+                "top": (bottom < SIZE / 2, top > SIZE / 2),
+                "bottom": (top > SIZE / 2, bottom < SIZE / 2),
+            }[half]
+            assert truth != false, "the thing lies across the middle line"
         elif row["category"] == "OCR":
             truth = f'"{scene.word}"' in question
         else:
