@@ -3,6 +3,7 @@
     $LMUData/{dataset}.tsv                              the published TSV, never a declared output
     data/{base}/source.json                             what was downloaded: md5, sha256, size, origin
     data/{base}/samples.parquet, images.arrow           rows and images, decoded once for all models
+    data/models/{model}/checkpoint.json                 folder and pinned commit of a model from a hub
     results/{model}/{base}/journal/*.jsonl              every answer the moment it exists, undeclared
     results/{model}/{dataset}/shards/{k}-of-{n}.parquet predictions of one shard, temporary
     results/{model}/{dataset}_predictions.parquet       all predictions in the benchmark's order
@@ -19,6 +20,8 @@ min_version("9.27.1")
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
+include: "workflow/rules/checkpoints.smk"
+include: "workflow/rules/work_ahead.smk"
 include: "workflow/rules/inference.smk"
 include: "workflow/rules/scoring.smk"
 include: "workflow/rules/report.smk"

@@ -1,25 +1,16 @@
 """One shard of one (model, dataset): what is asked, what is known already, and what the model still has to answer."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from vlmake.backends.base import Backend, Output, Request
+from vlmake.backends.base import Output
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageError
-from vlmake.journal import JournalWriter, Prediction, read_journal
+from vlmake.journal import Prediction, read_journal
 from vlmake.prompts import Part
 from vlmake.store import canonical_json, text_digest
-
-
-class ImageBytes(Protocol):
-    """Where original image bytes come from."""
-
-    def bytes(self, digest: str) -> bytes:
-        """Return the original bytes of one image."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +25,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Asking:
-    """How questions are asked: everything about it is part of each prediction's key."""
+    """How questions are asked: everything about it is part of each prediction's key.
+
+    ``pixels`` is the model's pixel budget on this benchmark (keys of ``registry.PixelBudget``).
+    """
 
     model_digest: str
     max_new_tokens: int
+    pixels: Mapping[str, Any] = field(default_factory=dict)
     repeat: int = 0
 
     def generation(self) -> dict[str, Any]:
@@ -51,9 +46,15 @@ def prediction_key(asking: Asking, messages: Sequence[Part]) -> str:
         "model": asking.model_digest,
         "messages": list(messages),
         "generation": asking.generation(),
+        "pixels": dict(asking.pixels) if image_count(messages) else {},
         "repeat": asking.repeat,
     }
     return text_digest(canonical_json(content))
+
+
+def image_count(messages: Sequence[Part]) -> int:
+    """Return how many images a prompt shows."""
+    return sum(part["type"] == "image" for part in messages)
 
 
 def make_question(asking: Asking, index: str, messages: Sequence[Part], image_error: str | None) -> Question:
@@ -68,68 +69,15 @@ def accepted_predictions(journal: Path, questions: Sequence[Question], epoch: in
     return {key: item for key, item in found.items() if item.epoch >= epoch}
 
 
-def answer(
-    questions: Sequence[Question],
-    load_backend: Callable[[], Backend],
-    images: ImageBytes,
-    writer: JournalWriter,
-    asking: Asking,
-    *,
-    batch_size: int,
-    epoch: int,
-    advance: Callable[[int], None],
-) -> None:
-    """Ask every question and journal each answer, batch by batch.
-
-    The backend is loaded only if a question needs it. Identical questions (one key) are asked once. ``advance`` is
-    told how many questions were finished.
-    """
-    unanswerable = [question for question in questions if question.image_error]
-    writer.append([_bad_image(question, question.image_error or "", asking, 0.0, epoch) for question in unanswerable])
-    if unanswerable:
-        advance(len(unanswerable))
-    askable = list({question.key: question for question in questions if not question.image_error}.values())
-    if not askable:
-        return
-    backend = load_backend()
-    for batch in _batches(askable, batch_size):
-        started = time.perf_counter()
-        answered = list(_answer_batch(backend, batch, images, asking))
-        seconds = (time.perf_counter() - started) / len(batch)
-        writer.append([_prediction(question, result, asking, seconds, epoch) for question, result in answered])
-        advance(len(batch))
+def unasked(question: Question, asking: Asking, epoch: int) -> Prediction:
+    """Return the prediction of a question whose image is known to be broken."""
+    return _bad_image(question, question.image_error or "", asking, 0.0, epoch)
 
 
-def _batches(questions: Sequence[Question], size: int) -> Iterator[Sequence[Question]]:
-    for start in range(0, len(questions), size):
-        yield questions[start : start + size]
-
-
-def _answer_batch(
-    backend: Backend, batch: Sequence[Question], images: ImageBytes, asking: Asking
-) -> Iterable[tuple[Question, Output | Exception]]:
-    """Answer a batch; when it fails, halve it until the faulty sample is alone with its error."""
-    try:
-        outputs = backend.generate([_request(question, images, asking) for question in batch])
-    except Exception as error:  # a backend may raise anything; it must cost one sample, not the run
-        if len(batch) == 1:
-            return [(batch[0], error)]
-        middle = len(batch) // 2
-        return [
-            *_answer_batch(backend, batch[:middle], images, asking),
-            *_answer_batch(backend, batch[middle:], images, asking),
-        ]
-    return list(zip(batch, outputs, strict=True))
-
-
-def _request(question: Question, images: ImageBytes, asking: Asking) -> Request:
-    needed = {part["image"] for part in question.messages if part["type"] == "image"}
-    return Request(question.messages, {digest: images.bytes(digest) for digest in needed}, asking.max_new_tokens)
-
-
-def _prediction(
+def prediction(
     question: Question, result: Output | Exception, asking: Asking, seconds: float, epoch: int
 ) -> Prediction:
+    """Return what the journal keeps of an answer, or of the exception that came in its place."""
     if isinstance(result, ImageError):
         return _bad_image(question, str(result), asking, seconds, epoch)
     blank = _blank(question, asking, seconds, epoch)

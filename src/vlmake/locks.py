@@ -16,12 +16,28 @@ def hold(lock_file: Path, waiting: str, *, shared: bool = False) -> Iterator[Non
 
     Prints ``waiting`` to stderr once if another process is in the way, and waits for that one.
     """
+    with try_hold(lock_file, shared=shared) as held:
+        if held:
+            yield
+            return
+    with lock_file.open("a") as file:
+        print(waiting, file=sys.stderr, flush=True)
+        fcntl.flock(file, _mode(shared))
+        yield
+
+
+@contextmanager
+def try_hold(lock_file: Path, *, shared: bool = False) -> Iterator[bool]:
+    """Hold ``lock_file`` if no other process is in the way; yields whether it is held."""
     lock_file.parent.mkdir(parents=True, exist_ok=True)
-    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with lock_file.open("a") as file:
         try:
-            fcntl.flock(file, mode | fcntl.LOCK_NB)
+            fcntl.flock(file, _mode(shared) | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(waiting, file=sys.stderr, flush=True)
-            fcntl.flock(file, mode)
-        yield
+            yield False
+        else:
+            yield True
+
+
+def _mode(shared: bool) -> int:
+    return fcntl.LOCK_SH if shared else fcntl.LOCK_EX

@@ -55,8 +55,10 @@ def read_shard(file: Path) -> pa.Table:
         raise UnlikeShardsError(f"{file} is damaged ({error})") from error
 
 
-def write_predictions(shards: Sequence[pa.Table], predictions: Path, timing: Path) -> None:
-    """Write the shards' rows in the benchmark's order: answers to one file, seconds to the other.
+def write_predictions(
+    shards: Sequence[pa.Table], predictions: Path, timing: Path, records: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Write the shards' rows in the benchmark's order: answers to one file, seconds and run records to the other.
 
     Equal answers give equal bytes in ``predictions``. Shards may come from machines with other library versions, which
     are all named. Raises UnlikeShardsError when shards were made by different specs, or a row is missing or doubled.
@@ -71,7 +73,8 @@ def write_predictions(shards: Sequence[pa.Table], predictions: Path, timing: Pat
     listed = [json.loads(text) for text in versions]
     metadata = {"vlmake": canonical_json(specs[0] | {"versions": listed[0] if len(listed) == 1 else listed})}
     _write(table.select(PREDICTIONS.names).cast(PREDICTIONS.with_metadata(metadata)), predictions)
-    _write(table.select(TIMING.names).cast(TIMING), timing)
+    made_in = {"runs": canonical_json(list(records))}
+    _write(table.select(TIMING.names).cast(TIMING.with_metadata(made_in)), timing)
 
 
 def _write(table: pa.Table, target: Path) -> None:

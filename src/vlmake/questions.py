@@ -15,11 +15,18 @@ _NEEDED = ("index", "question", "hint", *OPTION_LETTERS, "images", "image_error"
 
 
 def read_questions(
-    samples: Path, entry: DatasetEntry, asking: Asking, *, limit: int | None, shard: int, shards: int
+    samples: Path,
+    entry: DatasetEntry,
+    asking: Asking,
+    *,
+    frame: str | None = None,
+    limit: int | None,
+    shard: int,
+    shards: int,
 ) -> tuple[list[Question], list[int]]:
     """Return the questions of a shard and their row positions among the benchmark's first ``limit`` rows.
 
-    Questions on one image are neighbours.
+    Questions on one image are neighbours. ``frame`` is the model's own frame around the question, if it has one.
     """
     try:
         present = pq.read_schema(samples).names
@@ -31,7 +38,7 @@ def read_questions(
     rows = table.take(positions).to_pylist()
     questions = [
         make_question(
-            asking, row["index"], render(entry.task, row, row["images"], entry.prompt), row.get("image_error")
+            asking, row["index"], render(entry.task, row, row["images"], frame or entry.prompt), row.get("image_error")
         )
         for row in rows
     ]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.conftest import BENCHMARKS, TINY_VLM, read_tsv
 from vlmake.backends import load
-from vlmake.backends.base import Backend, Output, Request
+from vlmake.backends.base import Backend, Output, Request, Turn
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageError
 from vlmake.model_spec import ModelSpec, RuntimeOptions
@@ -29,7 +29,7 @@ PICTURES = {color: picture(color) for color in ("red", "green", "blue")}
 
 def request(text: str, *colors: str, tokens: int = 6) -> Request:
     messages = [{"type": "image", "image": color} for color in colors] + [{"type": "text", "text": text}]
-    return Request(messages, {color: PICTURES[color] for color in colors}, tokens)
+    return Request([Turn("user", messages)], {color: PICTURES[color] for color in colors}, tokens)
 
 
 REQUESTS = [
@@ -39,6 +39,10 @@ REQUESTS = [
     request("No picture at all."),
     request("What is this?", "blue"),
 ]
+
+
+def answers(backend: Backend, requests: Sequence[Request]) -> list[Output]:
+    return backend.generate(backend.prepare(requests))
 
 
 def open_backend(folder: Path, **settings: object) -> Backend:
@@ -57,42 +61,42 @@ def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_batch_equals_single_samples(backend: Backend) -> None:
-    singles = [backend.generate([item])[0] for item in REQUESTS]
-    assert backend.generate(REQUESTS) == singles
-    assert backend.generate(REQUESTS[::-1]) == singles[::-1]
+    singles = [answers(backend, [item])[0] for item in REQUESTS]
+    assert answers(backend, REQUESTS) == singles
+    assert answers(backend, REQUESTS[::-1]) == singles[::-1]
 
 
 def test_pictures_reach_the_model(backend: Backend) -> None:
-    answers = backend.generate([request("What color?", color, tokens=8) for color in PICTURES])
-    assert len({item.prompt_tokens for item in answers}) == 1
-    assert len({item.text for item in answers}) > 1, "the answer does not depend on the picture"
+    given = answers(backend, [request("What color?", color, tokens=8) for color in PICTURES])
+    assert len({item.prompt_tokens for item in given}) == 1
+    assert len({item.text for item in given}) > 1, "the answer does not depend on the picture"
 
 
 def test_length_is_bounded_and_told(backend: Backend) -> None:
-    (answer,) = backend.generate([request("Tell me everything.", "red", tokens=3)])
+    (answer,) = answers(backend, [request("Tell me everything.", "red", tokens=3)])
     assert answer.completion_tokens <= 3
     assert (answer.finish_reason == "length") == (answer.completion_tokens == 3 and not ended_by_itself(backend))
 
 
 def ended_by_itself(backend: Backend) -> bool:
     """Tell whether the same answer, given room, is no longer than three tokens."""
-    (answer,) = backend.generate([request("Tell me everything.", "red", tokens=12)])
+    (answer,) = answers(backend, [request("Tell me everything.", "red", tokens=12)])
     return answer.finish_reason == "stop" and answer.completion_tokens <= 3
 
 
 def test_truncated_picture_is_an_image_error(backend: Backend) -> None:
     noise = io.BytesIO()
     Image.effect_noise((64, 64), 80).convert("RGB").save(noise, "JPEG")
-    broken = Request(REQUESTS[0].messages, {"red": noise.getvalue()[:900]}, 4)
+    broken = Request(REQUESTS[0].turns, {"red": noise.getvalue()[:900]}, 4)
     with pytest.raises(ImageError):
-        backend.generate([broken])
+        answers(backend, [broken])
 
 
 def test_trained_model_stops_by_itself() -> None:
     header, first, *_ = read_tsv(BENCHMARKS / "ShapesMME.tsv")
     row = dict(zip(header, first, strict=True))
     messages = [{"type": "image", "image": "first"}, {"type": "text", "text": row["question"]}]
-    (answer,) = open_backend(TINY_VLM).generate([Request(messages, {"first": base64.b64decode(row["image"])}, 16)])
+    (answer,) = answers(open_backend(TINY_VLM), [Request([Turn("user", messages)], {"first": base64.b64decode(row["image"])}, 16)])
     assert answer.text in ("Yes", "No")
     assert answer.finish_reason == "stop"
     assert 1 <= answer.completion_tokens < 16
@@ -121,8 +125,8 @@ def test_checkpoint_without_chat_template_asks_for_one(tmp_path: Path) -> None:
         open_backend(tmp_path)
     template = (TINY_VLM / "chat_template.jinja").read_text(encoding="utf-8")
     given = open_backend(tmp_path, chat_template=template)
-    own: Sequence[Output] = open_backend(TINY_VLM).generate(REQUESTS[:1])
-    assert given.generate(REQUESTS[:1]) == own
+    own: Sequence[Output] = answers(open_backend(TINY_VLM), REQUESTS[:1])
+    assert answers(given, REQUESTS[:1]) == own
 
 
 def test_missing_weights_are_refused_not_invented(tmp_path: Path) -> None:
@@ -147,9 +151,9 @@ def test_damaged_weights_are_one_line(tmp_path: Path) -> None:
 
 def test_more_tokens_than_positions_are_refused() -> None:
     with pytest.raises(ValueError, match="new ones exceed the model"):
-        open_backend(TINY_VLM).generate([request("red circle " * 3000, "red")])
+        answers(open_backend(TINY_VLM), [request("red circle " * 3000, "red")])
 
 
 def test_image_token_in_the_text_is_refused() -> None:
     with pytest.raises(ValueError, match="the text contains <image>"):
-        open_backend(TINY_VLM).generate([request("What does <image> mean?", "red")])
+        answers(open_backend(TINY_VLM), [request("What does <image> mean?", "red")])

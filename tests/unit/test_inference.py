@@ -1,14 +1,16 @@
 """Answering questions with backends that are real Python objects and fail in real ways."""
 
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from vlmake.backends.base import Output, Request
+from vlmake.answering import Pace, answer, askable, set_aside_broken, take_batch
+from vlmake.backends.base import Capabilities, OutOfMemoryError, Output, Request
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageError
-from vlmake.inference import Asking, Question, accepted_predictions, answer, make_question, refuse_failures, unanswered
+from vlmake.inference import Asking, Question, accepted_predictions, make_question, refuse_failures, unanswered
 from vlmake.journal import JournalWriter, epoch_of, settle_epoch, start_epoch
 
 ASKING = Asking("model digest", max_new_tokens=8)
@@ -17,18 +19,29 @@ ASKING = Asking("model digest", max_new_tokens=8)
 class Echo:
     """Answers with the prompt; refuses texts and images that are poison."""
 
-    def __init__(self, finish_reason: str = "stop") -> None:
+    capabilities = Capabilities(max_images=None, system=True, history=True)
+
+    def __init__(self, finish_reason: str = "stop", room: int = 1000) -> None:
         self.batches: list[int] = []
         self.finish_reason = finish_reason
+        self.room = room
 
-    def generate(self, requests: Sequence[Request]) -> list[Output]:
-        self.batches.append(len(requests))
-        for request in requests:
-            if any(data == b"broken" for data in request.images.values()):
-                raise ImageError("cut off")
-            if request.messages[-1]["text"] == "poison":
-                raise RuntimeError("no\nway")
-        return [Output(item.messages[-1]["text"], self.finish_reason, 3, 1) for item in requests]
+    def prepare(self, requests: Sequence[Request]) -> list[Request]:
+        if any(data == b"broken" for request in requests for data in request.images.values()):
+            raise ImageError("cut off")
+        return list(requests)
+
+    def generate(self, prepared: list[Request]) -> list[Output]:
+        self.batches.append(len(prepared))
+        texts = [request.turns[-1].parts[-1]["text"] for request in prepared]
+        if len(prepared) > self.room:
+            raise OutOfMemoryError("no room")
+        if "poison" in texts:
+            raise RuntimeError("no\nway")
+        return [Output(text, self.finish_reason, 3, 1) for text in texts]
+
+    def facts(self) -> dict[str, object]:
+        return {}
 
 
 class Images:
@@ -41,11 +54,14 @@ def question(index: str, text: str, image: str = "fine", error: str | None = Non
     return make_question(ASKING, index, messages, error)
 
 
-def run(folder: Path, questions: list[Question], backend: Echo, batch_size: int = 8, epoch: int = 0) -> int:
-    finished: list[int] = []
+def run(
+    folder: Path, questions: list[Question], backend: Echo, batch_size: int = 8, epoch: int = 0, host_workers: int = 0
+) -> int:
+    writer = JournalWriter(folder)
+    finished = [set_aside_broken(questions, writer, ASKING, epoch)]
     answer(
-        questions, lambda: backend, Images(), JournalWriter(folder), ASKING,
-        batch_size=batch_size, epoch=epoch, advance=finished.append,
+        askable(questions), backend, Images(), writer, ASKING, Pace(batch_size, host_workers),
+        epoch=epoch, advance=finished.append,
     )  # fmt: skip
     return sum(finished)
 
@@ -61,22 +77,58 @@ def test_poison_costs_one_sample(tmp_path: Path) -> None:
     assert unanswered(questions, found) == [questions[5]]
 
 
+@pytest.mark.parametrize("host_workers", [0, 1, 3])
+def test_poison_costs_one_sample_also_when_the_host_works_ahead(tmp_path: Path, host_workers: int) -> None:
+    texts = ["poison" if number in (0, 17, 39) else f"text {number}" for number in range(40)]
+    questions = [question(str(number), text, f"{number}") for number, text in enumerate(texts)]
+    questions[20] = question("20", "text 20", "broken")
+    assert run(tmp_path, questions, Echo(), batch_size=4, host_workers=host_workers) == 40
+    found = accepted_predictions(tmp_path, questions, 0)
+    failed = {item.index: found[item.key].status for item in questions if found[item.key].status != "ok"}
+    assert failed == {"0": "model_error", "17": "model_error", "20": "bad_image", "39": "model_error"}
+    assert all(found[item.key].prediction == f"text {item.index}" for item in questions if item.index not in failed)
+
+
+@pytest.mark.parametrize("host_workers", [0, 2])
+def test_out_of_memory_halves_the_batches_for_good_and_is_told(tmp_path: Path, host_workers: int) -> None:
+    questions = [question(str(number), f"text {number}", str(number)) for number in range(40)]
+    backend = Echo(room=5)
+    course = answer(
+        questions, backend, Images(), JournalWriter(tmp_path), ASKING, Pace(16, host_workers),
+        epoch=0, advance=lambda _: None,
+    )  # fmt: skip
+    found = accepted_predictions(tmp_path, questions, 0)
+    assert [found[item.key].prediction for item in questions] == [f"text {number}" for number in range(40)]
+    assert backend.batches == [16, 8, *[4] * 10]
+    assert course.batch_size == 4
+    assert course.events == [
+        "16 samples did not fit (no room); went on with batches of half",
+        "8 samples did not fit (no room); went on with batches of half",
+    ]
+
+
+def test_one_sample_that_does_not_fit_is_a_model_error(tmp_path: Path) -> None:
+    questions = [question("0", "a"), question("1", "b", "other")]
+    run(tmp_path, questions, Echo(room=0))
+    found = accepted_predictions(tmp_path, questions, 0)
+    assert [found[item.key].error for item in questions] == ["OutOfMemoryError: no room"] * 2
+
+
+def test_batches_hold_whole_groups_where_they_fit() -> None:
+    shown = ["a"] * 3 + ["b"] * 3 + ["c"] * 9 + ["d", "e"]
+    waiting = deque(question(str(number), str(number), image) for number, image in enumerate(shown))
+    sizes = []
+    while waiting:
+        sizes.append("".join(item.messages[0]["image"] for item in take_batch(waiting, 4)))
+    assert sizes == ["aaa", "bbb", "cccc", "cccc", "cde"]
+
+
 def test_broken_image_is_no_model_error(tmp_path: Path) -> None:
     questions = [question("0", "a", "broken"), question("1", "b"), question("2", "c", error="no image")]
     run(tmp_path, questions, Echo())
     found = accepted_predictions(tmp_path, questions, 0)
     assert [found[item.key].status for item in questions] == ["bad_image", "ok", "bad_image"]
     assert unanswered(questions, found) == []
-
-
-def test_no_backend_is_loaded_for_broken_images_only(tmp_path: Path) -> None:
-    def load() -> Echo:
-        raise AssertionError("loaded")
-
-    answer(
-        [question("0", "a", error="no image")], load, Images(), JournalWriter(tmp_path), ASKING,
-        batch_size=1, epoch=0, advance=lambda _: None,
-    )  # fmt: skip
 
 
 def test_identical_questions_are_asked_once(tmp_path: Path) -> None:

@@ -1,20 +1,22 @@
 """Rows and images → predictions of one shard, through the journal that keeps every answer the moment it exists."""
 
+from contextlib import ExitStack
+from functools import cache, partial
 from pathlib import Path
 
 import click
 
-from vlmake import backends, model_spec, predictions
-from vlmake.images import ImageStore
-from vlmake.inference import Asking, accepted_predictions, answer, prediction_rows, refuse_failures, unanswered
-from vlmake.journal import JournalWriter, epoch_of, settle_epoch
-from vlmake.locks import hold
+from vlmake import model_spec, predictions, run_record
+from vlmake.inference import prediction_rows, refuse_failures
+from vlmake.journal import settle_epoch
+from vlmake.loaded_model import answer_shard, open_model
+from vlmake.model_spec import benchmark_settings
 from vlmake.paths import parse_dataset
 from vlmake.planning import prompt_spec
 from vlmake.program import run_program
-from vlmake.progress import progress
-from vlmake.questions import read_questions
 from vlmake.registry import load_registry
+from vlmake.shard_work import ShardFiles, hold_rows, read_shard
+from vlmake.work_ahead import read_plan, work_ahead
 
 FILE = click.Path(path_type=Path)
 
@@ -25,11 +27,13 @@ FILE = click.Path(path_type=Path)
 @click.option("--dataset", required=True, help="Registered dataset, with its row limit if any.")
 @click.option("--samples", type=FILE, required=True, help="Decoded rows.")
 @click.option("--images", type=FILE, required=True, help="Decoded images.")
+@click.option("--checkpoint", type=FILE, help="The pinned checkpoint; located anew where there is none.")
 @click.option("--journal", type=FILE, required=True, help="Folder of all answers so far.")
 @click.option("--shard", type=int, default=0, show_default=True, help="Number of this shard, from 0.")
 @click.option("--shards", type=int, default=1, show_default=True, help="Number of shards.")
 @click.option("--max-failures", type=int, default=0, show_default=True, help="Failed samples that may stay.")
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads for a model on the CPU.")
+@click.option("--planned", type=FILE, help="Shards of this run; those of the same model are answered as well.")
 @click.option("--output", type=FILE, help="The shard's predictions, to be merged.")
 @click.option("--predictions", "whole", type=FILE, help="All predictions, where there is one shard.")
 @click.option("--timing", type=FILE, help="Seconds of each prediction, where there is one shard.")
@@ -39,60 +43,46 @@ def infer(
     dataset: str,
     samples: Path,
     images: Path,
+    checkpoint: Path | None,
     journal: Path,
     shard: int,
     shards: int,
     max_failures: int,
     threads: int,
+    planned: Path | None,
     output: Path | None,
     whole: Path | None,
     timing: Path | None,
 ) -> None:
     """Rows and images → predictions of one shard, through the journal that keeps every answer the moment it exists."""
     registry = load_registry(registries)
-    entry, benchmark = registry.model(model), registry.dataset(dataset)
-    spec = model_spec.resolve(model, entry)
-    asking = Asking(spec.digest(), model_spec.longest_answer(entry, benchmark))
-    limit = parse_dataset(dataset).limit
-    questions, positions = read_questions(samples, benchmark, asking, limit=limit, shard=shard, shards=shards)
-
-    name = f"{dataset}.{shard:03d}-of-{shards:03d}"
-    waiting = f"{model} {name}: another process works on these rows; waiting for it"
-    # Shards of one cut share no row and may work side by side; a limited dataset shares rows with all of them.
-    with (
-        hold(journal / "rows.lock", waiting, shared=limit is None),
-        hold(journal / f"{name}.lock", waiting),
-    ):
-        epoch = epoch_of(journal, dataset)
-        todo = unanswered(questions, accepted_predictions(journal, questions, epoch))
-        if todo:
-            runtime = model_spec.RuntimeOptions(model_spec.choose_device(entry), threads)
-            part = f" {shard + 1}/{shards}" if shards > 1 else ""
-            with progress(f"{model} {dataset}{part}", len(questions), len(questions) - len(todo)) as advance:
-                answer(
-                    todo,
-                    lambda: backends.load(spec, runtime),
-                    ImageStore(images),
-                    JournalWriter(journal),
-                    asking,
-                    batch_size=entry.batch_size,
-                    epoch=epoch,
-                    advance=advance,
-                )
-    answers = accepted_predictions(journal, questions, epoch)
-    refuse_failures(questions, answers, max_failures, f"{model} on {dataset}")
-
-    made_by = spec.describe() | {
-        "dataset": dataset,
-        "prompt": prompt_spec(benchmark),
-        "generation": asking.generation(),
-    }
-    table = predictions.shard_table(prediction_rows(questions, answers), positions, made_by)
-    if output is not None:
-        predictions.write_shard(table, output)
-    if whole is not None and timing is not None:
-        predictions.write_predictions([table], whole, timing)
-        settle_epoch(journal, dataset)
+    spec = model_spec.resolve(model, registry.model(model), checkpoint)
+    own = ShardFiles(dataset, shard, shards, samples, images, journal)
+    with ExitStack() as stack:
+        opened = cache(partial(open_model, spec, threads, stack))
+        with hold_rows(own, model):
+            work = read_shard(own, spec, registry.dataset(dataset))
+            answer_shard(work, spec, opened)
+        answers = work.answers()
+        refuse_failures(work.questions, answers, max_failures, f"{model} on {dataset}")
+        here = benchmark_settings(spec.entry, parse_dataset(dataset).base)
+        made_by = spec.describe() | {
+            "dataset": dataset,
+            "prompt": prompt_spec(registry.dataset(dataset), here),
+            "generation": work.asking.generation(),
+        }
+        table = predictions.shard_table(prediction_rows(work.questions, answers), work.positions, made_by)
+        if output is not None:
+            predictions.write_shard(table, output)
+        if whole is not None and timing is not None:
+            predictions.write_predictions([table], whole, timing, run_record.read_records(journal, dataset))
+            settle_epoch(journal, dataset)
+        if planned is not None and opened.cache_info().currsize:
+            work_ahead(
+                read_plan(planned, model),
+                own,
+                lambda files: answer_shard(read_shard(files, spec, registry.dataset(files.dataset)), spec, opened),
+            )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from vlmake.errors import VlmakeError
 from vlmake.journal import settle_epoch
 from vlmake.predictions import UnlikeShardsError, read_shard, write_predictions
 from vlmake.program import run_program
+from vlmake.run_record import read_records
 
 FILE = click.Path(path_type=Path)
 
@@ -21,7 +22,8 @@ FILE = click.Path(path_type=Path)
 def merge(shards: tuple[Path, ...], dataset: str, journal: Path, predictions: Path, timing: Path) -> None:
     """Shards → all predictions, in the benchmark's order."""
     try:
-        write_predictions([read_shard(shard) for shard in shards], predictions, timing)
+        tables = [read_shard(shard) for shard in shards]
+        write_predictions(tables, predictions, timing, read_records(journal, dataset))
     except UnlikeShardsError as error:
         for shard in shards:
             shard.unlink(missing_ok=True)

@@ -1,19 +1,35 @@
 """What every backend is: something that turns a list of requests into a list of outputs, one each, in order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 from vlmake.prompts import Part
 
 
+class OutOfMemoryError(Exception):
+    """A batch did not fit the device's memory; a smaller one may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side said in one turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    parts: Sequence[Part]
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question: its messages, and the original bytes of every image they name by digest."""
+    """One question: the conversation up to it, and the original bytes of every image it names by digest.
 
-    messages: Sequence[Part]
+    ``pixels`` are the limits on what the image processor makes of the images (keys of ``registry.PixelBudget``).
+    """
+
+    turns: Sequence[Turn]
     images: Mapping[str, bytes]
     max_new_tokens: int
+    pixels: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +42,33 @@ class Output:
     completion_tokens: int
 
 
-class Backend(Protocol):
-    """A loaded model.
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a loaded model takes: how many images in a prompt (None: any number), system text, earlier turns."""
 
-    ``generate`` may raise for a batch; the caller then halves it until the faulty request is alone. An image that
-    cannot be decoded raises ``vlmake.images.ImageError``.
+    max_images: int | None
+    system: bool
+    history: bool
+
+
+class Backend(Protocol):
+    """A loaded model, in two halves: ``prepare`` works on the host and may run ahead in a thread, ``generate`` waits
+    for the device.
+
+    Either may raise for a batch; the caller then halves it until the faulty request is alone. An image that cannot be
+    decoded raises ``vlmake.images.ImageError``, a batch that does not fit ``OutOfMemoryError``.
     """
 
-    def generate(self, requests: Sequence[Request]) -> list[Output]:
+    capabilities: Capabilities
+
+    def prepare(self, requests: Sequence[Request]) -> Any:
+        """Return what ``generate`` takes: decoded, tiled, tokenised. Safe to call from several threads."""
+        ...
+
+    def generate(self, prepared: Any) -> list[Output]:
         """Return one output per request, in order."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a record of the run should say: effective settings, seconds by phase, fall-backs taken."""
         ...

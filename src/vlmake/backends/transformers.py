@@ -1,134 +1,36 @@
 """Any native vision-language checkpoint, by one generic path: AutoProcessor + AutoModelForImageTextToText.
 
 Left padding, the checkpoint's chat template, greedy generation. Images are decoded by Pillow and preprocessed by the
-Pillow image processors, so torchvision is never needed. In fp32 a batch gives the same text as single samples.
+Pillow image processors, so torchvision is never needed. In fp32 a batch gives the same text as single samples, with and
+without sharing what questions on the same pictures have in common.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib import import_module
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vlmake.backends.base import Output, Request
+from vlmake.backends import self_check, sharing
+from vlmake.backends.base import Capabilities, Output, OutOfMemoryError, Request
+from vlmake.backends.groups import UnlikeError
+from vlmake.backends.loading import load_model
+from vlmake.backends.preparing import Prepared, Preparer
 from vlmake.backends.processor import load_processor
-from vlmake.errors import VlmakeError
-from vlmake.images import open_rgb
-from vlmake.model_spec import ModelSpec, RuntimeOptions
+from vlmake.backends.self_check import Answers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from vlmake.model_spec import ModelSpec, RuntimeOptions
+    from vlmake.registry import ModelEntry
 
-    from PIL.Image import Image
-
-_REMEMBERED_IMAGES = 16  # neighbouring questions share an image; decoding it once per batch is enough
-
-
-def load(spec: ModelSpec, runtime: RuntimeOptions) -> TransformersBackend:
-    """Load model and processor from the spec's folder; raise VlmakeError with the reason if that is impossible."""
-    import torch
-    from transformers import AutoModelForImageTextToText
-
-    _quieten()
-    if runtime.device == "cpu":
-        torch.set_num_threads(runtime.threads)
-    entry = spec.entry
-    try:
-        processor = load_processor(spec.folder, entry)
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            spec.folder,
-            dtype=getattr(torch, spec.dtype),
-            attn_implementation=entry.attention,
-            trust_remote_code=entry.trust_remote_code,
-            output_loading_info=True,
-        )
-        model, report = loaded
-        _refuse_random_weights(report)
-        return TransformersBackend(model.to(runtime.device).eval(), processor, entry.system)
-    except VlmakeError:
-        raise
-    except Exception as error:  # libraries raise anything for a damaged checkpoint or a missing device
-        reason = str(error) or type(error).__name__
-        raise VlmakeError(f"model '{spec.name}' at {spec.folder} cannot be loaded: {reason}") from error
-
-
-def _refuse_random_weights(report: Mapping[str, Any]) -> None:
-    """Raise for tensors that the checkpoint lacks: the library would fill them with random numbers."""
-    for fault in ("missing_keys", "mismatched_keys"):
-        if names := sorted(str(name) for name in report[fault]):
-            raise ValueError(f"{len(names)} tensors are {fault.split('_')[0]} in its weights, the first is {names[0]}")
-
-
-class TransformersBackend:
-    """A loaded checkpoint that answers batches of requests."""
-
-    def __init__(self, model: Any, processor: Any, system: str | None) -> None:
-        self._model = model
-        self._processor = processor
-        self._system = system
-        self._stop_ids = _stop_ids(model)
-        self._decode_image = lru_cache(_REMEMBERED_IMAGES)(open_rgb)
-
-    def generate(self, requests: Sequence[Request]) -> list[Output]:
-        """Answer a batch greedily. Raises ImageError for an image that cannot be decoded."""
-        import torch
-
-        inputs = self._processor.apply_chat_template(
-            [self._conversation(request) for request in requests],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True},
-        ).to(self._model.device, dtype=self._model.dtype)
-        prompts = inputs["attention_mask"].sum(dim=1).tolist()
-        longest = max(request.max_new_tokens for request in requests)
-        self._refuse_long_prompts(max(prompts), longest)
-        with torch.inference_mode():
-            sequences = self._model.generate(
-                **inputs,
-                max_new_tokens=longest,
-                **_GREEDY,
-            )
-        answers = sequences[:, inputs["input_ids"].shape[1] :].tolist()
-        return [self._output(ids, int(prompt)) for ids, prompt in zip(answers, prompts, strict=True)]
-
-    def _refuse_long_prompts(self, prompt_tokens: int, new_tokens: int) -> None:
-        """Raise for more tokens than the model has positions for: its answer would be noise."""
-        limit = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
-        if limit is not None and prompt_tokens + new_tokens > limit:
-            raise ValueError(
-                f"{prompt_tokens} prompt tokens and up to {new_tokens} new ones exceed the model's {limit}"
-            )
-
-    def _conversation(self, request: Request) -> list[dict[str, Any]]:
-        placeholder = getattr(self._processor, "image_token", None)
-        if placeholder and any(placeholder in part.get("text", "") for part in request.messages):
-            raise ValueError(f"the text contains {placeholder}, which the model cannot tell from a picture")
-        content = [
-            {"type": "image", "image": self._image(request, part["image"])} if part["type"] == "image" else dict(part)
-            for part in request.messages
-        ]
-        system = [{"role": "system", "content": [{"type": "text", "text": self._system}]}] if self._system else []
-        return [*system, {"role": "user", "content": content}]
-
-    def _image(self, request: Request, digest: str) -> Image:
-        return self._decode_image(request.images[digest])
-
-    def _output(self, ids: list[int], prompt_tokens: int) -> Output:
-        """Cut an answer at its first stop token; without one it ran into the length limit."""
-        end = next((position for position, token in enumerate(ids) if token in self._stop_ids), None)
-        text = self._processor.tokenizer.decode(ids[:end], skip_special_tokens=True)
-        return Output(
-            text=text,
-            finish_reason="length" if end is None else "stop",
-            prompt_tokens=prompt_tokens,
-            completion_tokens=len(ids) if end is None else end + 1,
-        )
-
+_SHARING = {"auto": ("prefix", "features"), "features": ("features",), "off": ()}
+_CHECKED_SINGLY = 4  # rows of a self-check in half precision that also run one by one
 
 # A checkpoint's own generation_config may sample or penalise repetition; these settings are part of every key.
-_GREEDY: dict[str, Any] = {
+GREEDY: dict[str, Any] = {
     "do_sample": False,
     "num_beams": 1,
     "temperature": None,
@@ -140,11 +42,168 @@ _GREEDY: dict[str, Any] = {
 }
 
 
-def _quieten() -> None:
-    """Keep the libraries' advice and loading bars out of the log; their errors still come as exceptions."""
-    logging: Any = import_module("transformers").logging
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+def load(spec: ModelSpec, runtime: RuntimeOptions) -> TransformersBackend:
+    """Load model and processor from the spec's folder; raise VlmakeError with the reason if that is impossible."""
+    return TransformersBackend(load_model(spec, runtime), load_processor(spec.folder, spec.entry), spec.entry)
+
+
+class TransformersBackend:
+    """A loaded checkpoint that answers batches of requests."""
+
+    def __init__(self, model: Any, processor: Any, entry: ModelEntry) -> None:
+        self.capabilities = Capabilities(max_images=entry.max_images, system=True, history=True)
+        self._model = model
+        self._tokenizer = processor.tokenizer
+        self._preparer = Preparer(processor, entry.system, self.capabilities)
+        self._stop_ids = _stop_ids(model)
+        self._modes = dict.fromkeys(_SHARING[entry.image_groups], "unchecked")  # or "equal", or why it is not taken
+        self._samples = {"plain": 0, "prefix": 0, "features": 0}
+        self._seconds = {"host": 0.0, "device": 0.0}
+        self._counting = threading.Lock()
+
+    def prepare(self, requests: Sequence[Request]) -> list[Prepared]:
+        """Return the requests as model inputs. Raises ImageError for an image that cannot be decoded."""
+        with self._timed("host"):
+            return self._preparer.prepare(requests, self._open_modes())
+
+    def generate(self, prepared: Sequence[Prepared]) -> list[Output]:
+        """Answer what was prepared, greedily. Raises OutOfMemoryError for a batch that does not fit."""
+        import torch
+
+        outputs: dict[int, Output] = {}
+        try:
+            with torch.inference_mode(), self._timed("device"):
+                for part in prepared:
+                    answers = self._answer(part)
+                    rows = zip(part.places, answers.ids, part.prompt_tokens, strict=True)
+                    outputs |= {place: self._output(ids, tokens) for place, ids, tokens in rows}
+        except torch.OutOfMemoryError as error:
+            reason = str(error).split(". ")[0]
+        else:
+            return [outputs[place] for place in range(len(outputs))]
+        # Outside the handler: the exception would keep the batch's tensors alive.
+        torch.cuda.empty_cache()
+        raise OutOfMemoryError(reason)
+
+    def facts(self) -> dict[str, Any]:
+        """Return effective generation settings, what pictures were shared, and seconds by phase."""
+        import torch
+
+        config = self._model.generation_config.to_diff_dict() | GREEDY
+        config.pop("transformers_version", None)
+        cuda = torch.cuda.is_available() and self._model.device.type == "cuda"
+        return {
+            "class": type(self._model).__name__,
+            "device": torch.cuda.get_device_name(self._model.device) if cuda else str(self._model.device),
+            "dtype": str(self._model.dtype).removeprefix("torch."),
+            "attention": self._model.config._attn_implementation,
+            "generation": config,
+            "image_groups": dict(self._modes),
+            "image_groups_not_taken": dict(self._preparer.unlike),
+            "samples": dict(self._samples),
+            "seconds": {phase: round(spent, 3) for phase, spent in self._seconds.items()},
+        }
+
+    # -- running
+
+    def _answer(self, part: Prepared) -> Answers:
+        """Return the answers to one part, by the way it was prepared for or a plainer one."""
+        self._refuse_long_prompts(max(part.prompt_tokens), part.new_tokens)
+        state = self._modes.get(part.mode, "equal")
+        if state == "equal":
+            with self._counting:
+                self._samples[part.mode] += len(part.prompts)
+            return self._run(part)
+        if state == "unchecked":
+            return self._check(part)
+        return self._answer(self._preparer.prepare_part(part.places, part.prompts, self._open_modes()))
+
+    def _check(self, part: Prepared) -> Answers:
+        """Answer plainly and by the part's shortcut, and settle whether the shortcut may be taken from now on."""
+        plain_part = self._preparer.prepare_part(part.places, part.prompts, modes=())
+        plain = self._run(plain_part, logits=True)
+        try:
+            shortcut = self._run(part, logits=True)
+            fault = self_check.difference(plain, shortcut, self._noise(plain, part), self._model.dtype)
+        except UnlikeError as error:
+            fault = str(error)
+        except ValueError as error:  # what a model's own code raises when its inputs are not what it expects
+            fault = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        self._modes[part.mode] = fault or "equal"
+        with self._counting:
+            self._samples["plain"] += len(part.prompts)
+        return plain
+
+    def _noise(self, plain: Answers, part: Prepared) -> float:
+        """Return how far half precision moves the plain logits between batches; 0 in float32."""
+        import torch
+
+        if self._model.dtype == torch.float32:
+            return 0.0
+        singles = [
+            self._run(self._preparer.prepare_part([0], [prompt], modes=()), logits=True)
+            for prompt in part.prompts[:_CHECKED_SINGLY]
+        ]
+        return self_check.spread(plain, singles)
+
+    def _run(self, part: Prepared, *, logits: bool = False) -> Answers:
+        """Run one part the way it was prepared for; ``logits`` keeps those of every first token."""
+        generate = partial(self._generate, new_tokens=part.new_tokens, logits=logits)
+        if part.mode == "plain" or part.groups is None:
+            return generate(**self._on_device(part.inputs))
+        if part.mode == "prefix":
+            return sharing.from_prefixes(self._model, generate, self._on_device(part.inputs), part.groups)
+        firsts = [self._on_device(inputs) for inputs in part.inputs]
+        return sharing.from_features(self._model, generate, firsts, part.groups)
+
+    def _generate(self, *, new_tokens: int, logits: bool, **inputs: Any) -> Answers:
+        kept: list[Any] = []
+
+        def keep_first(_: Any, scores: Any) -> Any:
+            if not kept:
+                kept.append(scores.clone())
+            return scores
+
+        watching = {"logits_processor": [keep_first]} if logits else {}
+        sequences = self._model.generate(**inputs, **GREEDY, **watching, max_new_tokens=new_tokens)
+        prompt = inputs["input_ids"].shape[1]
+        return Answers(sequences[:, prompt:].tolist(), kept[0] if kept else None)
+
+    def _on_device(self, inputs: Any) -> dict[str, Any]:
+        return dict(inputs.to(self._model.device, dtype=self._model.dtype))
+
+    # -- what goes in and out
+
+    def _open_modes(self) -> list[str]:
+        return [mode for mode, state in self._modes.items() if state in ("unchecked", "equal")]
+
+    def _refuse_long_prompts(self, prompt_tokens: int, new_tokens: int) -> None:
+        """Raise for more tokens than the model has positions for: its answer would be noise."""
+        limit = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        if limit is not None and prompt_tokens + new_tokens > limit:
+            raise ValueError(
+                f"{prompt_tokens} prompt tokens and up to {new_tokens} new ones exceed the model's {limit}"
+            )
+
+    def _output(self, ids: list[int], prompt_tokens: int) -> Output:
+        """Cut an answer at its first stop token; without one it ran into the length limit."""
+        end = next((position for position, token in enumerate(ids) if token in self._stop_ids), None)
+        text = self._tokenizer.decode(ids[:end], skip_special_tokens=True)
+        return Output(
+            text=text,
+            finish_reason="length" if end is None else "stop",
+            prompt_tokens=int(prompt_tokens),
+            completion_tokens=len(ids) if end is None else end + 1,
+        )
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._seconds[phase] += time.perf_counter() - started
 
 
 def _stop_ids(model: Any) -> frozenset[int]:

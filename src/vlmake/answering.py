@@ -1,0 +1,173 @@
+"""Questions → answers in the journal, batch by batch: whole image groups together, host work ahead of the device.
+
+No sample is lost: a batch that fails is halved until the faulty sample is alone with its error, and a batch that does
+not fit the device's memory is halved for good.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from vlmake.backends.base import Backend, OutOfMemoryError, Output, Request, Turn
+from vlmake.inference import Asking, Question, prediction, unasked
+from vlmake.journal import JournalWriter
+
+Result = Output | Exception
+
+
+class ImageBytes(Protocol):
+    """Where original image bytes come from."""
+
+    def bytes(self, digest: str) -> bytes:
+        """Return the original bytes of one image."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many samples make a batch, and how many threads prepare batches ahead of the device (0: none)."""
+
+    batch_size: int
+    host_workers: int = 0
+
+
+@dataclass
+class Course:
+    """How the answering went: the batch size it ended with, and what happened on the way."""
+
+    batch_size: int
+    events: list[str] = field(default_factory=list)
+
+
+def set_aside_broken(questions: Sequence[Question], writer: JournalWriter, asking: Asking, epoch: int) -> int:
+    """Journal the questions whose image is known to be broken; return how many there were."""
+    broken = [question for question in questions if question.image_error]
+    writer.append([unasked(question, asking, epoch) for question in broken])
+    return len(broken)
+
+
+def askable(questions: Sequence[Question]) -> list[Question]:
+    """Return the questions that a model can be asked; of identical ones (one key) the first."""
+    return list({question.key: question for question in questions if not question.image_error}.values())
+
+
+def answer(
+    questions: Sequence[Question],
+    backend: Backend,
+    images: ImageBytes,
+    writer: JournalWriter,
+    asking: Asking,
+    pace: Pace,
+    *,
+    epoch: int,
+    advance: Callable[[int], None],
+) -> Course:
+    """Ask every question and journal each answer the moment it exists.
+
+    ``advance`` is told how many questions were finished.
+    """
+    course = Course(pace.batch_size)
+    prepare = partial(_prepare, backend, images, asking)
+    waiting = deque(questions)
+    with _host(pace.host_workers) as submit:
+        ahead: deque[tuple[list[Question], Callable[[], Any]]] = deque()
+        while waiting or ahead:
+            while waiting and len(ahead) <= pace.host_workers:
+                batch = take_batch(waiting, course.batch_size)
+                ahead.append((batch, submit(partial(prepare, batch))))
+            batch, prepared = ahead.popleft()
+            started = time.perf_counter()
+            try:
+                results: list[Result] = [*backend.generate(prepared())]
+            except OutOfMemoryError as error:
+                if len(batch) > 1:
+                    course.batch_size = (len(batch) + 1) // 2
+                    course.events.append(f"{len(batch)} samples did not fit ({error}); went on with batches of half")
+                    for later, _ in reversed(ahead):
+                        waiting.extendleft(reversed(later))
+                    waiting.extendleft(reversed(batch))
+                    ahead.clear()
+                    continue
+                results = [error]
+            except Exception as error:  # a backend may raise anything; it must cost one sample, not the run
+                results = _isolate(backend, prepare, batch, error)
+            seconds = (time.perf_counter() - started) / len(batch)
+            answered = zip(batch, results, strict=True)
+            writer.append([prediction(question, result, asking, seconds, epoch) for question, result in answered])
+            advance(len(batch))
+    return course
+
+
+def take_batch(waiting: deque[Question], size: int) -> list[Question]:
+    """Take the next batch from the front: whole groups of questions on the same images, as many as fit.
+
+    A group larger than ``size`` fills a batch of its own and leaves its rest for the next.
+    """
+    batch: list[Question] = []
+    while waiting and len(batch) < size:
+        group = _first_group(waiting, size)
+        if batch and len(batch) + len(group) > size:
+            break
+        batch += group
+        for _ in group:
+            waiting.popleft()
+    return batch
+
+
+def _first_group(waiting: deque[Question], most: int) -> list[Question]:
+    """Return the leading questions on the same images, up to ``most``."""
+    shown = _images(waiting[0])
+    group: list[Question] = []
+    for question in waiting:
+        if len(group) == most or _images(question) != shown or (group and not shown):
+            break
+        group.append(question)
+    return group
+
+
+def _images(question: Question) -> list[str]:
+    return [part["image"] for part in question.messages if part["type"] == "image"]
+
+
+@contextmanager
+def _host(workers: int) -> Iterator[Callable[[Callable[[], Any]], Callable[[], Any]]]:
+    """Yield a function that starts a task and returns how to wait for its result; without workers it runs then."""
+    if workers == 0:
+        yield lambda task: task
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="host") as pool:
+        try:
+            yield lambda task: pool.submit(task).result
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _isolate(
+    backend: Backend, prepare: Callable[[Sequence[Question]], Any], batch: Sequence[Question], error: Exception
+) -> list[Result]:
+    """Halve a batch that failed until the faulty sample is alone with its error."""
+    if len(batch) == 1:
+        return [error]
+    middle = len(batch) // 2
+    results: list[Result] = []
+    for half in (batch[:middle], batch[middle:]):
+        try:
+            results += backend.generate(prepare(half))
+        except Exception as fault:  # whatever it raises, it is this half's
+            results += _isolate(backend, prepare, half, fault)
+    return results
+
+
+def _prepare(backend: Backend, images: ImageBytes, asking: Asking, batch: Sequence[Question]) -> Any:
+    return backend.prepare([_request(question, images, asking) for question in batch])
+
+
+def _request(question: Question, images: ImageBytes, asking: Asking) -> Request:
+    turn = Turn("user", question.messages)
+    found: Mapping[str, bytes] = {digest: images.bytes(digest) for digest in set(_images(question))}
+    return Request([turn], found, asking.max_new_tokens, asking.pixels)

@@ -1,0 +1,86 @@
+"""A model on leased devices that answers one shard after another."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from vlmake import backends, gpus, model_spec, run_record
+from vlmake.answering import Course, Pace, answer, askable, set_aside_broken
+from vlmake.backends.base import Backend
+from vlmake.images import ImageStore
+from vlmake.journal import JournalWriter
+from vlmake.model_spec import ModelSpec, RuntimeOptions
+from vlmake.progress import progress
+from vlmake.shard_work import Shard
+
+_MOST_HOST_WORKERS = 4  # threads that decode and tile ahead of one device
+
+
+@dataclass
+class LoadedModel:
+    """A backend, the devices it runs on, and the pace at which batches were found to fit."""
+
+    backend: Backend
+    devices: tuple[str, ...]
+    pace: Pace
+
+
+def open_model(spec: ModelSpec, threads: int, stack: ExitStack) -> LoadedModel:
+    """Lease devices until ``stack`` ends and load the model on them; waits for devices that others hold."""
+    lease = stack.enter_context(gpus.lease(spec.entry.gpus, spec.name))
+    gpus.apply(lease)
+    if lease.devices:
+        print(f"{spec.name}: {gpus.describe(lease)}", file=sys.stderr, flush=True)
+    runtime = RuntimeOptions(model_spec.choose_device(spec.entry), threads)
+    workers = 0 if runtime.device == "cpu" else min(_MOST_HOST_WORKERS, len(os.sched_getaffinity(0)))
+    names = tuple(device.id for device in lease.devices)
+    return LoadedModel(backends.load(spec, runtime), names, Pace(spec.entry.batch_size, workers))
+
+
+def answer_shard(shard: Shard, spec: ModelSpec, opened: Callable[[], LoadedModel]) -> None:
+    """Answer what is still open of a shard whose rows are held; the model is opened only if a question needs it."""
+    todo = shard.todo()
+    if not todo:
+        return
+    files = shard.files
+    part = f" {files.shard + 1}/{files.shards}" if files.shards > 1 else ""
+    known = len(shard.questions) - len(todo)
+    writer = JournalWriter(files.journal)
+    with (
+        ImageStore(files.images) as images,
+        progress(f"{spec.name} {files.dataset}{part}", len(shard.questions), known) as advance,
+    ):
+        if broken := set_aside_broken(todo, writer, shard.asking, shard.epoch):
+            advance(broken)
+        if questions := askable(todo):
+            loaded = opened()
+            course = answer(
+                questions,
+                loaded.backend,
+                images,
+                writer,
+                shard.asking,
+                loaded.pace,
+                epoch=shard.epoch,
+                advance=advance,
+            )
+            _record(shard, spec, loaded, course)
+    writer.close()
+
+
+def _record(shard: Shard, spec: ModelSpec, loaded: LoadedModel, course: Course) -> None:
+    """Keep how the shard's answers were made, and go on at the pace that fitted."""
+    content = {
+        "dataset": shard.files.dataset,
+        "shard": shard.files.shard,
+        "model": spec.describe(),
+        "devices": loaded.devices,
+        "batch_size": [loaded.pace.batch_size, course.batch_size],
+        "host_workers": loaded.pace.host_workers,
+        "events": course.events,
+        "backend": loaded.backend.facts(),
+    }
+    run_record.write_record(run_record.new_record(shard.files.journal), content)
+    loaded.pace = replace(loaded.pace, batch_size=course.batch_size)

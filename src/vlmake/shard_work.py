@@ -1,0 +1,99 @@
+"""One shard of one (model, dataset): its files, its questions, and who may work on them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmake import model_spec
+from vlmake.inference import Asking, Question, accepted_predictions, unanswered
+from vlmake.journal import Prediction, epoch_of
+from vlmake.locks import hold, try_hold
+from vlmake.model_spec import ModelSpec
+from vlmake.paths import parse_dataset
+from vlmake.questions import read_questions
+from vlmake.registry import DatasetEntry
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """A shard and the files it is answered from; ``dataset`` carries its row limit, if any."""
+
+    dataset: str
+    shard: int
+    shards: int
+    samples: Path
+    images: Path
+    journal: Path
+
+    @property
+    def name(self) -> str:
+        """Return what the shard's lock is called."""
+        return f"{self.dataset}.{self.shard:03d}-of-{self.shards:03d}"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard's questions as the model is asked them, with their row positions in the benchmark."""
+
+    files: ShardFiles
+    asking: Asking
+    questions: Sequence[Question]
+    positions: Sequence[int]
+    epoch: int
+
+    def answers(self) -> dict[str, Prediction]:
+        """Return the predictions in the journal that count, by key."""
+        return accepted_predictions(self.files.journal, self.questions, self.epoch)
+
+    def todo(self) -> list[Question]:
+        """Return the questions that still have no answer."""
+        return unanswered(self.questions, self.answers())
+
+
+def read_shard(files: ShardFiles, spec: ModelSpec, benchmark: DatasetEntry) -> Shard:
+    """Return the questions of a shard; raise VlmakeError for damaged rows."""
+    name = parse_dataset(files.dataset)
+    here = model_spec.benchmark_settings(spec.entry, name.base)
+    asking = Asking(spec.digest(), model_spec.longest_answer(spec.entry, benchmark), here.pixels)
+    questions, positions = read_questions(
+        files.samples,
+        benchmark,
+        asking,
+        frame=here.prompt,
+        limit=name.limit,
+        shard=files.shard,
+        shards=files.shards,
+    )
+    return Shard(files, asking, questions, positions, epoch_of(files.journal, files.dataset))
+
+
+@contextmanager
+def hold_rows(files: ShardFiles, model: str) -> Iterator[None]:
+    """Wait until no other process works on the shard's rows, and keep them.
+
+    Shards of one cut share no row and may work side by side; a limited dataset shares rows with all of them.
+    """
+    waiting = f"{model} {files.name}: another process works on these rows; waiting for it"
+    with (
+        hold(_rows_lock(files), waiting, shared=_is_whole(files)),
+        hold(files.journal / f"{files.name}.lock", waiting),
+    ):
+        yield
+
+
+@contextmanager
+def try_hold_rows(files: ShardFiles) -> Iterator[bool]:
+    """Keep the shard's rows if no other process works on them; yields whether they are kept."""
+    with ExitStack() as stack:
+        yield stack.enter_context(try_hold(_rows_lock(files), shared=_is_whole(files))) and stack.enter_context(
+            try_hold(files.journal / f"{files.name}.lock")
+        )
+
+
+def _rows_lock(files: ShardFiles) -> Path:
+    return files.journal / "rows.lock"
+
+
+def _is_whole(files: ShardFiles) -> bool:
+    return parse_dataset(files.dataset).limit is None

@@ -1,0 +1,76 @@
+"""A job that has a model loaded answers further shards of that model, across datasets, until none is free.
+
+The run's plan is a file. Each shard is kept by its lock while it is worked on, and its answers go to its own journal;
+the job that the shard belongs to then finds them there and loads nothing. So devices stay busy without a daemon, small
+benchmarks share one loading of the model, and whatever is killed has lost nothing.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vlmake.errors import VlmakeError
+from vlmake.shard_work import ShardFiles, try_hold_rows
+from vlmake.store import canonical_json, write_text
+
+PLANNED = Path(".snakemake") / "vlmake-planned.json"  # in the work directory, for the life of a run
+
+
+def write_plan(file: Path, planned: Mapping[str, Sequence[ShardFiles]]) -> None:
+    """Write the shards that a run has planned, by model."""
+    listed = {model: [_as_text(shard) for shard in shards] for model, shards in planned.items()}
+    write_text(file, canonical_json(listed))
+
+
+def read_plan(file: Path, model: str) -> list[ShardFiles]:
+    """Return the planned shards of a model; none if there is no readable plan: it only saves time."""
+    try:
+        listed = json.loads(file.read_text(encoding="utf-8")).get(model, [])
+        return [_from_text(shard) for shard in listed]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return []
+
+
+def work_ahead(planned: Sequence[ShardFiles], own: ShardFiles, answer: Callable[[ShardFiles], None]) -> list[str]:
+    """Answer every planned shard that is free and whose data are there; return the names of those worked on.
+
+    A shard that cannot be read or answered is left to its own job, which will say why.
+    """
+    done = []
+    for files in _from(planned, own):
+        if not (files.samples.is_file() and files.images.is_file()):
+            continue
+        with try_hold_rows(files) as held:
+            if not held:
+                continue
+            try:
+                answer(files)
+                done.append(files.name)
+            except VlmakeError as error:
+                print(f"{files.name}: left to its own job ({error})", file=sys.stderr, flush=True)
+    return done
+
+
+def _from(planned: Sequence[ShardFiles], own: ShardFiles) -> Iterator[ShardFiles]:
+    """Yield the planned shards that follow one's own, then those before it: neighbours start in different places."""
+    place = planned.index(own) if own in planned else -1
+    yield from planned[place + 1 :]
+    yield from planned[: max(place, 0)]
+
+
+def _as_text(files: ShardFiles) -> dict[str, Any]:
+    return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(files).items()}
+
+
+def _from_text(values: Mapping[str, Any]) -> ShardFiles:
+    return ShardFiles(
+        dataset=values["dataset"],
+        shard=int(values["shard"]),
+        shards=int(values["shards"]),
+        samples=Path(values["samples"]),
+        images=Path(values["images"]),
+        journal=Path(values["journal"]),
+    )
