@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from vlmake import paths
+from vlmake import checkpoints, paths
 from vlmake.errors import VlmakeError
 from vlmake.planning import Plan
 from vlmake.registry import load_registry, registry_folders

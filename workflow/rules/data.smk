@@ -2,6 +2,7 @@ rule download:
     """The published TSV, checked; what was found becomes a small file that everything after depends on."""
     output:
         source=paths.source("{base}", RUN.data_dir),
+    priority: 10  # data first: a job that has a model loaded then finds more to do
     retries: 0
     localrule: True
     params:
@@ -18,6 +19,7 @@ rule decode:
     output:
         samples=paths.samples("{base}", RUN.data_dir),
         images=paths.images("{base}", RUN.data_dir),
+    priority: 10  # data first: a job that has a model loaded then finds more to do
     retries: 0
     localrule: True
     shell:

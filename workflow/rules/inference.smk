@@ -5,7 +5,7 @@ INFER = (
     "{PYTHON:q} {SCRIPTS:q}/infer.py {REGISTRY_ARGUMENTS:q}"
     " --model {wildcards.model:q} --dataset {wildcards.dataset:q}"
     " --samples {input.samples:q} --images {input.images:q} --journal {params.journal:q}"
-    " --max-failures {RUN.max_failures} --threads {threads}"
+    " {params.checkpoint:q} --max-failures {RUN.max_failures} --threads {threads} {WORK_AHEAD:q}"
 )
 
 
@@ -14,6 +14,7 @@ rule infer:
     input:
         samples=samples_of,
         images=images_of,
+        checkpoint=checkpoint_of,
     output:
         predictions=paths.predictions("{model}", "{dataset}"),
         timing=paths.timing("{model}", "{dataset}"),
@@ -25,6 +26,9 @@ rule infer:
     params:
         spec=lambda w: PLAN.inference_spec(w.model, w.dataset),
         journal=lambda w: paths.journal(w.model, base_of(w)),
+        checkpoint=lambda w, input: (
+            ["--checkpoint", input.checkpoint] if input.checkpoint else []
+        ),
     shell:
         INFER + " --predictions {output.predictions:q} --timing {output.timing:q}"
 
@@ -34,6 +38,7 @@ rule infer_shard:
     input:
         samples=samples_of,
         images=images_of,
+        checkpoint=checkpoint_of,
     output:
         shard=temp(paths.shard("{model}", "{dataset}")),
     threads: 1
@@ -42,6 +47,9 @@ rule infer_shard:
     params:
         spec=lambda w: PLAN.inference_spec(w.model, w.dataset),
         journal=lambda w: paths.journal(w.model, base_of(w)),
+        checkpoint=lambda w, input: (
+            ["--checkpoint", input.checkpoint] if input.checkpoint else []
+        ),
     shell:
         INFER
         + " --shard {wildcards.shard} --shards {wildcards.shards} --output {output.shard:q}"

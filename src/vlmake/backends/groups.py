@@ -15,7 +15,11 @@ from vlmake.backends.rendering import Prompt
 
 
 class UnlikeError(Exception):
-    """Prompts on the same pictures that cannot share them, with the reason."""
+    """Prompts on the same pictures that cannot share them, with the reason; others may."""
+
+
+class UnfitModelError(Exception):
+    """A model that cannot share pictures in some way, whatever the prompts, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from vlmake.backends.groups import Groups, Row, UnlikeError, token_tensors
+from vlmake.backends.groups import Groups, Row, UnfitModelError, UnlikeError, token_tensors
 from vlmake.backends.self_check import Answers
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 Generate = Callable[..., Answers]
 
 
-def from_prefixes(model: Any, generate: Generate, firsts: Mapping[str, Any], groups: Groups) -> Answers:
+def from_prefixes(
+    model: Any, generate: Generate, firsts: Mapping[str, Any], groups: Groups, new_tokens: int
+) -> Answers:
     """Generate for every row from the cache of its group's prefix.
 
     Args:
@@ -29,17 +31,19 @@ def from_prefixes(model: Any, generate: Generate, firsts: Mapping[str, Any], gro
         generate: its greedy generation, which takes model inputs and returns their answers.
         firsts: the left-padded inputs of one prompt a group, on the model's device.
         groups: the rows, with as many groups as ``firsts`` has rows.
+        new_tokens: the longest answer.
 
-    Raises UnlikeError for a model whose cache cannot be repeated and continued behind padding.
+    Raises UnfitModelError for a model whose cache cannot be repeated and continued behind padding, and UnlikeError for
+    prompts that are too long for that.
     """
     import torch
 
     prefixes = _cut_ends(firsts, [len(groups.rows[first].after) for first in groups.firsts])
-    cache = _empty_cache(model)
-    generate(**prefixes, past_key_values=cache, new_tokens=1)
     length = prefixes["input_ids"].shape[1]
+    cache = _empty_cache(model, length + max(len(row.after) for row in groups.rows) + new_tokens)
+    generate(**prefixes, past_key_values=cache, new_tokens=1)
     if cache.get_seq_length() != length:
-        raise UnlikeError("its cache does not hold one entry a token")
+        raise UnfitModelError("its cache does not hold one entry a token")
     device = prefixes["input_ids"].device
     owners = torch.tensor([row.group for row in groups.rows], device=device)
     cache.batch_select_indices(owners)
@@ -49,20 +53,21 @@ def from_prefixes(model: Any, generate: Generate, firsts: Mapping[str, Any], gro
         input_ids=torch.cat([prefixes["input_ids"][owners], ends["input_ids"]], dim=1),
         attention_mask=torch.cat([prefixes["attention_mask"][owners], ends["attention_mask"]], dim=1),
         past_key_values=cache,
+        new_tokens=new_tokens,
     )
 
 
 def from_features(
-    model: Any, generate: Generate, firsts: Sequence[Mapping[str, Any]], groups: Groups
+    model: Any, generate: Generate, firsts: Sequence[Mapping[str, Any]], groups: Groups, new_tokens: int
 ) -> Answers:
     """Generate for every row with the features of its group's pictures.
 
-    ``firsts`` are the inputs of one prompt a group, each a batch of one. Raises UnlikeError for a model that takes no
-    encoded pictures.
+    ``firsts`` are the inputs of one prompt a group, each a batch of one. Raises UnfitModelError for a model that takes
+    no encoded pictures.
     """
     encoder = getattr(model.base_model, "get_image_features", None)
     if encoder is None or "mm_encoder_outputs" not in signature(model.forward).parameters:
-        raise UnlikeError(f"{type(model).__name__} takes no encoded pictures")
+        raise UnfitModelError(f"{type(model).__name__} takes no encoded pictures")
     wanted = signature(encoder).parameters
     encoded = [
         encoder(**{name: value for name, value in first.items() if name in wanted}, return_dict=True)
@@ -72,10 +77,10 @@ def from_features(
     inputs |= {
         name: _concatenated([firsts[row.group][name] for row in groups.rows])
         for name in firsts[0]
-        if name not in inputs and name not in ("pixel_values", "pixel_attention_mask", "pixel_position_ids")
+        if name not in inputs and not name.startswith("pixel")
     }
     features = _merged([encoded[row.group] for row in groups.rows])
-    return generate(**inputs, mm_encoder_outputs={"image": features})
+    return generate(**inputs, mm_encoder_outputs={"image": features}, new_tokens=new_tokens)
 
 
 def _cut_ends(inputs: Mapping[str, Any], ends: Sequence[int]) -> dict[str, Any]:
@@ -95,17 +100,20 @@ def _cut_ends(inputs: Mapping[str, Any], ends: Sequence[int]) -> dict[str, Any]:
     return cut
 
 
-def _empty_cache(model: Any) -> Any:
-    """Return a cache of plain layers; raise UnlikeError for a model with any other kind.
+def _empty_cache(model: Any, tokens: int) -> Any:
+    """Return a cache that holds every one of ``tokens``; raise for a model that has no such cache.
 
-    A sliding window counts padding as tokens, and a recurrent state swallows it, so behind padded prefixes neither
-    gives what a whole prompt gives.
+    A sliding window that is full counts padding as tokens, and a recurrent state swallows it, so behind padded prefixes
+    neither gives what a whole prompt gives.
     """
-    from transformers.cache_utils import DynamicCache, DynamicLayer
+    from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
     cache = DynamicCache(config=model.config.get_text_config(decoder=True))
-    if not cache.layers or any(type(layer) is not DynamicLayer for layer in cache.layers):
-        raise UnlikeError("its attention is not full in every layer")
+    if not cache.layers or any(type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers):
+        raise UnfitModelError("not all of its layers keep keys and values")
+    windows = [layer.sliding_window for layer in cache.layers if isinstance(layer, DynamicSlidingWindowLayer)]
+    if windows and tokens >= min(windows):
+        raise UnlikeError(f"{tokens} tokens do not fit its window of {min(windows)}")
     return cache
 
 
@@ -170,13 +178,15 @@ def _concatenated(tensors: Sequence[Any]) -> Any:
 
 def _merged(outputs: Sequence[Any]) -> Any:
     """Return one encoder output that holds the features of all the given ones, in order."""
-    merged = {"pooler_output": _joined_features([output.pooler_output for output in outputs])}
-    if outputs[0].get("deepstack_features") is not None:
-        layers = range(len(outputs[0]["deepstack_features"]))
+    first = outputs[0]
+    merged = {name: first[name] for name in first if name not in ("last_hidden_state", "hidden_states", "attentions")}
+    merged["pooler_output"] = _joined_features([output.pooler_output for output in outputs])
+    if merged.get("deepstack_features") is not None:
+        layers = range(len(first["deepstack_features"]))
         merged["deepstack_features"] = [
             _joined_features([output["deepstack_features"][layer] for output in outputs]) for layer in layers
         ]
-    return type(outputs[0])(**merged)
+    return type(first)(**merged)
 
 
 def _joined_features(features: Sequence[Any]) -> Any:

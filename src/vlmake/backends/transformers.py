@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vlmake.backends import self_check, sharing
 from vlmake.backends.base import Capabilities, Output, OutOfMemoryError, Request
-from vlmake.backends.groups import UnlikeError
-from vlmake.backends.loading import load_model
+from vlmake.backends.groups import UnfitModelError, UnlikeError
+from vlmake.backends.loading import load_model, loading_facts
 from vlmake.backends.preparing import Prepared, Preparer
 from vlmake.backends.processor import load_processor
 from vlmake.backends.self_check import Answers
@@ -44,19 +44,22 @@ GREEDY: dict[str, Any] = {
 
 def load(spec: ModelSpec, runtime: RuntimeOptions) -> TransformersBackend:
     """Load model and processor from the spec's folder; raise VlmakeError with the reason if that is impossible."""
-    return TransformersBackend(load_model(spec, runtime), load_processor(spec.folder, spec.entry), spec.entry)
+    model = load_model(spec, runtime)
+    return TransformersBackend(model, load_processor(spec.folder, spec.entry), spec.entry, loading_facts(model, spec))
 
 
 class TransformersBackend:
     """A loaded checkpoint that answers batches of requests."""
 
-    def __init__(self, model: Any, processor: Any, entry: ModelEntry) -> None:
+    def __init__(self, model: Any, processor: Any, entry: ModelEntry, loading: Mapping[str, Any]) -> None:
         self.capabilities = Capabilities(max_images=entry.max_images, system=True, history=True)
         self._model = model
+        self._loading = loading
         self._tokenizer = processor.tokenizer
         self._preparer = Preparer(processor, entry.system, self.capabilities)
         self._stop_ids = _stop_ids(model)
-        self._modes = dict.fromkeys(_SHARING[entry.image_groups], "unchecked")  # or "equal", or why it is not taken
+        sharing_mode = "off" if entry.tensor_parallel else entry.image_groups  # other ranks only repeat `generate`
+        self._modes = dict.fromkeys(_SHARING[sharing_mode], "unchecked")  # or "equal", or why it is not taken
         self._samples = {"plain": 0, "prefix": 0, "features": 0}
         self._seconds = {"host": 0.0, "device": 0.0}
         self._counting = threading.Lock()
@@ -85,6 +88,16 @@ class TransformersBackend:
         torch.cuda.empty_cache()
         raise OutOfMemoryError(reason)
 
+    def traced(self, part: Prepared) -> tuple[list[Output], Answers]:
+        """Answer one plain part and keep tokens and first logits, to compare them with another implementation's."""
+        import torch
+
+        self._refuse_long_prompts(max(part.prompt_tokens), part.new_tokens)
+        with torch.inference_mode():
+            answers = self._run(part, logits=True)
+        rows = zip(answers.ids, part.prompt_tokens, strict=True)
+        return [self._output(ids, tokens) for ids, tokens in rows], answers
+
     def facts(self) -> dict[str, Any]:
         """Return effective generation settings, what pictures were shared, and seconds by phase."""
         import torch
@@ -97,6 +110,7 @@ class TransformersBackend:
             "device": torch.cuda.get_device_name(self._model.device) if cuda else str(self._model.device),
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "attention": self._model.config._attn_implementation,
+            **self._loading,
             "generation": config,
             "image_groups": dict(self._modes),
             "image_groups_not_taken": dict(self._preparer.unlike),
@@ -110,29 +124,41 @@ class TransformersBackend:
         """Return the answers to one part, by the way it was prepared for or a plainer one."""
         self._refuse_long_prompts(max(part.prompt_tokens), part.new_tokens)
         state = self._modes.get(part.mode, "equal")
-        if state == "equal":
-            with self._counting:
-                self._samples[part.mode] += len(part.prompts)
-            return self._run(part)
-        if state == "unchecked":
-            return self._check(part)
-        return self._answer(self._preparer.prepare_part(part.places, part.prompts, self._open_modes()))
+        if state in ("unchecked", "equal"):
+            try:
+                return self._check(part) if state == "unchecked" else self._counted(part, self._run(part))
+            except UnlikeError as error:  # says nothing about other prompts
+                self._preparer.unlike[part.mode] = str(error)
+            except UnfitModelError as error:
+                self._modes[part.mode] = str(error)
+        # This way is closed to the part, or was closed after it was prepared.
+        return self._answer(self._again(part, [mode for mode in self._open_modes() if mode != part.mode]))
 
     def _check(self, part: Prepared) -> Answers:
-        """Answer plainly and by the part's shortcut, and settle whether the shortcut may be taken from now on."""
-        plain_part = self._preparer.prepare_part(part.places, part.prompts, modes=())
-        plain = self._run(plain_part, logits=True)
+        """Answer by the part's shortcut and plainly, and settle whether the shortcut may be taken from now on."""
+        import torch
+
+        fault, shortcut = None, None
         try:
             shortcut = self._run(part, logits=True)
-            fault = self_check.difference(plain, shortcut, self._noise(plain, part), self._model.dtype)
-        except UnlikeError as error:
-            fault = str(error)
-        except ValueError as error:  # what a model's own code raises when its inputs are not what it expects
+        except (UnlikeError, UnfitModelError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # a model's own code raises anything when its inputs are not what it expects
             fault = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        plain_part = self._again(part, [])
+        plain = self._run(plain_part, logits=True)
+        if shortcut is not None:
+            fault = self_check.difference(plain, shortcut, self._noise(plain, part), self._model.dtype)
         self._modes[part.mode] = fault or "equal"
+        return self._counted(plain_part, plain)
+
+    def _counted(self, part: Prepared, answers: Answers) -> Answers:
         with self._counting:
-            self._samples["plain"] += len(part.prompts)
-        return plain
+            self._samples[part.mode] += len(part.prompts)
+        return answers
+
+    def _again(self, part: Prepared, modes: Sequence[str]) -> Prepared:
+        return self._preparer.prepare_part(part.places, part.prompts, modes)
 
     def _noise(self, plain: Answers, part: Prepared) -> float:
         """Return how far half precision moves the plain logits between batches; 0 in float32."""
@@ -148,13 +174,14 @@ class TransformersBackend:
 
     def _run(self, part: Prepared, *, logits: bool = False) -> Answers:
         """Run one part the way it was prepared for; ``logits`` keeps those of every first token."""
-        generate = partial(self._generate, new_tokens=part.new_tokens, logits=logits)
+        generate = partial(self._generate, logits=logits)
         if part.mode == "plain" or part.groups is None:
-            return generate(**self._on_device(part.inputs))
+            return generate(**self._on_device(part.inputs), new_tokens=part.new_tokens)
         if part.mode == "prefix":
-            return sharing.from_prefixes(self._model, generate, self._on_device(part.inputs), part.groups)
+            inputs = self._on_device(part.inputs)
+            return sharing.from_prefixes(self._model, generate, inputs, part.groups, part.new_tokens)
         firsts = [self._on_device(inputs) for inputs in part.inputs]
-        return sharing.from_features(self._model, generate, firsts, part.groups)
+        return sharing.from_features(self._model, generate, firsts, part.groups, part.new_tokens)
 
     def _generate(self, *, new_tokens: int, logits: bool, **inputs: Any) -> Answers:
         kept: list[Any] = []

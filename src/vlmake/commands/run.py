@@ -16,9 +16,11 @@ import yaml
 
 from vlmake import journal, paths
 from vlmake.commands.arguments import Passed, has_option, option_values, split_targets, spread_values, with_config
+from vlmake.devices import visible_devices
 from vlmake.errors import VlmakeError
+from vlmake.layers import read_yaml
 from vlmake.planning import Plan
-from vlmake.registry import load_registry, read_yaml, registry_folders
+from vlmake.registry import load_registry, registry_folders
 from vlmake.run_config import RunConfig, config_files, configured_pairs, load_config
 from vlmake.store import canonical_json
 from vlmake.work_dir import hold_work_dir, is_dry_run
@@ -82,8 +84,8 @@ def command(
         _supersede(work_dir, pairs)
     work_dir.mkdir(parents=True, exist_ok=True)
     lmu_data = paths.lmu_data(config.lmu_data).absolute()
-    gpus = max(1, *(plan.registry.models[model].gpus for model, _ in pairs)) if pairs else 1
-    command_line = _command(passed, pairs, mode, work_dir, folders, lmu_data, gpus, verbose)
+    asked = [plan.registry.models[model].gpus for model, _ in pairs]
+    command_line = _command(passed, pairs, mode, work_dir, folders, lmu_data, _gpu_jobs(asked), verbose)
     if code := _snakemake(command_line):
         _explain(command_line)
         ctx.exit(code)
@@ -153,7 +155,7 @@ def _command(
     if not has_option(options, "--cores", "-c", "--jobs", "-j", "--executor", "-e", "--profile"):
         options += ["--cores", str(os.cpu_count() or 1)]
     if not has_option(options, "--resources", "--res", "--executor", "-e", "--profile"):
-        options += ["--resources", f"gpu={gpus}"]  # one job at a time: nothing hands out devices on one machine
+        options += ["--resources", f"gpu={gpus}"]
     if not verbose and _is_quiet(options):
         options += ["--quiet", "all"]
     here = Path.cwd() / "config"
@@ -169,6 +171,14 @@ def _command(
     targets = passed.targets or [path_of(model, dataset) for model, dataset in pairs]
     program = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.product_root() / "Snakefile")]
     return [*program, *_default_profile(options), "--directory", str(work_dir), *options, "--", *targets]
+
+
+def _gpu_jobs(asked: Sequence[int]) -> int:
+    """Return how many GPUs Snakemake may count on: those of this machine, and never fewer than one job wants.
+
+    Without any, jobs that would take a GPU run on the CPU, one at a time.
+    """
+    return max([1, *asked, len(visible_devices()) if any(asked) else 0])
 
 
 def _default_profile(options: Sequence[str]) -> list[str]:

@@ -1,0 +1,21 @@
+"""Qwen3-VL with mixture-of-experts text layers."""
+
+from pathlib import Path
+
+import transformers as tf
+
+from tests.checkpoints.qwen import build_qwen
+
+
+def build(folder: Path) -> Path:
+    vision = {
+        "intermediate_size": 64, "out_hidden_size": 32, "num_position_embeddings": 64,
+        "deepstack_visual_indexes": [0, 1],
+    }  # fmt: skip
+    rotary = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0, "mrope_interleaved": True}
+    text = {
+        "head_dim": 8, "rope_parameters": rotary, "num_experts": 4, "num_experts_per_tok": 2,
+        "moe_intermediate_size": 32,
+    }  # fmt: skip
+    model = tf.Qwen3VLMoeForConditionalGeneration
+    return build_qwen(folder, tf.Qwen3VLMoeConfig, model, "Qwen3VLProcessor", vision, text)
