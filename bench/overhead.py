@@ -1,9 +1,11 @@
-"""What the workflow costs over a bare loop of the same backend on an MME-sized benchmark.
+"""What the workflow costs over a bare loop of the same backend on an MME-sized benchmark, and on many small ones.
 
-    python bench/overhead.py [--rows 2374] [--work DIR]
+    python bench/overhead.py [--rows 2374] [--small 20] [--small-rows 40] [--work DIR]
 
-A benchmark of 2,374 questions on 1,187 drawn pictures is evaluated by TinyVLM several times, each in processes of
-its own: a bare loop that only generates, the inference program alone, and the whole `vlmake run` from TSV to report.
+A benchmark of 2,374 questions on 1,187 drawn pictures is evaluated by TinyVLM several times, each in processes of its
+own: a bare loop that only generates, the inference program alone, and the whole `vlmake run` from TSV to report. Then
+20 small benchmarks are evaluated by one `vlmake run`. A model's loadings are counted as processes that left a record of
+answers beside their journal.
 """
 
 import base64
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,25 +33,29 @@ import sys
 from pathlib import Path
 import pyarrow.parquet as pq
 from vlmake.backends import load
-from vlmake.backends.base import Request
+from vlmake.backends.base import Request, Turn
 from vlmake.images import ImageStore
 from vlmake.model_spec import RuntimeOptions, resolve
 from vlmake.prompts import render
 from vlmake.registry import load_registry, registry_folders
 
-entry = load_registry(registry_folders()).model("TinyVLM")
+image_groups, *folders = sys.argv[1:]
+entry = load_registry(registry_folders()).model("TinyVLM").model_copy(update={"image_groups": image_groups})
 backend = load(resolve("TinyVLM", entry), RuntimeOptions("cpu"))
-store = ImageStore(Path(sys.argv[2]))
-rows = pq.read_table(sys.argv[1]).to_pylist()
 texts = []
-for start in range(0, len(rows), entry.batch_size):
-    batch = rows[start : start + entry.batch_size]
-    texts += backend.generate(
-        [
-            Request(render("yes_no", row, row["images"], "{question}"), {d: store.bytes(d) for d in row["images"]}, 16)
-            for row in batch
+for folder in map(Path, folders):
+    store = ImageStore(folder / "images.arrow")
+    rows = pq.read_table(folder / "samples.parquet").to_pylist()
+    for start in range(0, len(rows), entry.batch_size):
+        requests = [
+            Request(
+                [Turn("user", render("yes_no", row, row["images"], "{question}"))],
+                {digest: store.bytes(digest) for digest in row["images"]},
+                entry.max_new_tokens,
+            )
+            for row in rows[start : start + entry.batch_size]
         ]
-    )
+        texts += backend.generate(backend.prepare(requests))
 print(len(texts))
 """
 
@@ -71,8 +78,8 @@ def measure(command: list[str], folder: Path) -> Cost:
     return Cost(time.perf_counter() - started, cpu)
 
 
-def write_benchmark(tsv: Path, rows: int) -> None:
-    numbers = random.Random(0)
+def write_benchmark(tsv: Path, rows: int, seed: int) -> None:
+    numbers = random.Random(seed)
     lines = ["index\timage\tquestion\tanswer\tcategory\timage_path"]
     for row in range(rows):
         if row % 2 == 0:
@@ -84,49 +91,76 @@ def write_benchmark(tsv: Path, rows: int) -> None:
     tsv.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def prepare(folder: Path, rows: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_benchmark(folder / "Sized.tsv", rows)
-    entry = {"path": str(folder / "Sized.tsv"), "rows": rows, "task": "yes_no", "metric": "mme"}
+def prepare(folder: Path, names: Sequence[str], rows: int) -> Path:
+    """Write benchmarks and a registry of them into a work directory of its own."""
     (folder / "config" / "datasets").mkdir(parents=True)
-    (folder / "config" / "datasets" / "sized.yaml").write_text(yaml.safe_dump({"datasets": {"Sized": entry}}))
+    entries = {}
+    for seed, name in enumerate(names):
+        write_benchmark(folder / f"{name}.tsv", rows, seed)
+        entries[name] = {"path": str(folder / f"{name}.tsv"), "rows": rows, "task": "yes_no", "metric": "mme"}
+    (folder / "config" / "datasets" / "drawn.yaml").write_text(yaml.safe_dump({"datasets": entries}))
+    return folder
+
+
+def loadings(folder: Path) -> int:
+    """Return how many processes answered anything in a work directory: each loaded the model once."""
+    records = folder.glob("results/TinyVLM/*/journal/*.record.json")
+    return len({record.name.rsplit("-", 1)[0] for record in records})
+
+
+def run_all(folder: Path, names: Sequence[str], *options: str) -> Cost:
+    """Evaluate benchmarks from TSV to report."""
+    vlmake = [sys.executable, "-c", "from vlmake.cli import main; main()", "run", "--cores", "1"]
+    return measure([*vlmake, "--model", "TinyVLM", "--data", *names, *options], folder)
+
+
+def bare_loop(folder: Path, names: Sequence[str], image_groups: str) -> Cost:
+    """Only load the model once and generate, from data that a run in ``folder`` has decoded."""
+    decoded = [str(folder / "data" / name) for name in names]
+    return measure([sys.executable, "-c", BARE_LOOP, image_groups, *decoded], folder)
+
+
+def inference_program(folder: Path, name: str) -> Cost:
+    """Answer a benchmark by the workflow's own program, with journal and keys."""
+    data = folder / "data" / name
+    words = [sys.executable, str(PRODUCT / "workflow" / "scripts" / "infer.py"), "--model", "TinyVLM"]
+    words += ["--registry", str(PRODUCT / "config"), "--registry", str(folder / "config"), "--dataset", name]
+    words += ["--samples", str(data / "samples.parquet"), "--images", str(data / "images.arrow")]
+    return measure([*words, "--journal", str(folder / "journal"), "--output", str(folder / "shard.parquet")], folder)
 
 
 @click.command(help=__doc__)
-@click.option("--rows", default=2374, show_default=True, help="Questions, two a picture.")
+@click.option("--rows", default=2374, show_default=True, help="Questions of the large benchmark, two a picture.")
+@click.option("--rows-per-shard", default=500, show_default=True, help="Questions of a shard, where it is in shards.")
+@click.option("--small", default=20, show_default=True, help="Number of small benchmarks.")
+@click.option("--small-rows", default=40, show_default=True, help="Questions of each of them.")
 @click.option("--work", type=click.Path(path_type=Path), help="Folder for the files; else a temporary one.")
-def main(rows: int, work: Path | None) -> None:
+def main(rows: int, rows_per_shard: int, small: int, small_rows: int, work: Path | None) -> None:
     folder = Path(work or tempfile.mkdtemp(prefix="vlmake-bench-"))
-    prepare(folder, rows)
-    vlmake = [sys.executable, "-c", "from vlmake.cli import main; main()", "run", "--cores", "1"]
-    run = [*vlmake, "--model", "TinyVLM", "--data", "Sized"]
-    prepare(folder / "shards", rows)
-    shards = measure(run, folder / "shards")
-    one_shard = [*run, "--config", f"rows_per_shard={rows}"]
-    whole = measure(one_shard, folder)
-    decoded = [str(folder / "data" / "Sized" / name) for name in ("samples.parquet", "images.arrow")]
-    bare = measure([sys.executable, "-c", BARE_LOOP, *decoded], folder)
-    infer = [sys.executable, str(PRODUCT / "workflow" / "scripts" / "infer.py")]
-    registries = [str(PRODUCT / "config"), str(folder / "config")]
-    inference = measure(
-        [
-            *infer, *(word for name in registries for word in ("--registry", name)),
-            "--model", "TinyVLM", "--dataset", "Sized", "--samples", decoded[0], "--images", decoded[1],
-            "--journal", str(folder / "journal"), "--output", str(folder / "shard.parquet"),
-        ],
-        folder,
-    )  # fmt: skip
-    again = measure(one_shard, folder)
-    print(f"| {rows} questions | wall s | CPU s | CPU, ratio to the bare loop |\n|---|---|---|---|")
-    costs = {
-        "bare loop of the backend": bare,
-        "inference program": inference,
-        "`vlmake run`, TSV to report, one shard": whole,
-        "the same in shards of 500 rows: the model is loaded for each": shards,
-        "`vlmake run` again: no-op": again,
-    }
-    for name, cost in costs.items():
-        print(f"| {name} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.cpu / bare.cpu:.2f} |")
+    whole, shards = (prepare(folder / name, ["Sized"], rows) for name in ("whole", "shards"))
+    many_names = [f"Small{number:02d}" for number in range(small)]
+    many = prepare(folder / "many", many_names, small_rows)
+    in_shards = run_all(shards, ["Sized"], "--config", f"rows_per_shard={rows_per_shard}")
+    in_one = run_all(whole, ["Sized"], "--config", f"rows_per_shard={rows}")
+    grouped, plain = (bare_loop(whole, ["Sized"], image_groups) for image_groups in ("auto", "off"))
+    inference = inference_program(whole, "Sized")
+    again = run_all(whole, ["Sized"], "--config", f"rows_per_shard={rows}")
+    small_ones = run_all(many, many_names)
+    small_loop = bare_loop(many, many_names, "auto")
+    lines = [
+        ("bare loop of the backend", grouped, grouped, 1),
+        ("the same without sharing images", plain, grouped, 1),
+        ("inference program", inference, grouped, 1),
+        ("`vlmake run`, TSV to report, one shard", in_one, grouped, loadings(whole)),
+        (f"the same in shards of {rows_per_shard} rows", in_shards, grouped, loadings(shards)),
+        ("`vlmake run` again: no-op", again, grouped, 0),
+        (f"bare loop over {small} benchmarks of {small_rows} questions", small_loop, small_loop, 1),
+        ("`vlmake run` of these, TSV to report", small_ones, small_loop, loadings(many)),
+    ]
+    print(f"| {rows} questions | wall s | CPU s | CPU, ratio to the bare loop | model loadings |")
+    print("|---|---|---|---|---|")
+    for name, cost, bare, loaded in lines:
+        print(f"| {name} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.cpu / bare.cpu:.2f} | {loaded} |")
     if work is None:
         shutil.rmtree(folder)
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "score": "Score predictions that exist already; no model needed.",
     "prompts": "Print what a model would be asked, one JSON line a sample.",
     "list": "List the registered models or datasets.",
+    "certify": "Compare a converted model with the code it was published with.",
     "doctor": "Check Python, disk, devices, torch and the registered files.",
 }
 

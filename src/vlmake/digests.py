@@ -9,6 +9,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Literal
 
 from vlmake.errors import VlmakeError
 from vlmake.store import canonical_json, text_digest, write_text
@@ -16,6 +17,10 @@ from vlmake.store import canonical_json, text_digest, write_text
 CHECKPOINT_SUFFIXES = frozenset(
     {".json", ".safetensors", ".bin", ".model", ".txt", ".jinja", ".py", ".pt", ".tiktoken"}
 )
+Kind = Literal["model", "adapter"]
+CONFIGURATIONS: dict[Kind, str] = {"model": "config.json", "adapter": "adapter_config.json"}
+_CALLED: dict[Kind, str] = {"model": "checkpoint", "adapter": "PEFT adapter"}
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")  # in the order in which they are preferred
 _SETTLED_SECONDS = 2.0  # a file changed this recently may change again within the clock's resolution
 
 
@@ -35,10 +40,10 @@ def file_digest(file: Path) -> str:
     return digest
 
 
-def checkpoint_files(folder: Path) -> list[Path]:
-    """Return the files of a checkpoint folder that can change an answer, sorted by name."""
-    if not (folder / "config.json").is_file():
-        raise VlmakeError(f"{folder} is no checkpoint: there is no config.json in it")
+def checkpoint_files(folder: Path, kind: Kind = "model") -> list[Path]:
+    """Return the files of a checkpoint or adapter folder that can change an answer, sorted by name."""
+    if not (folder / CONFIGURATIONS[kind]).is_file():
+        raise VlmakeError(f"{folder} is no {_CALLED[kind]}: there is no {CONFIGURATIONS[kind]} in it")
     return sorted(
         file
         for file in folder.rglob("*")
@@ -48,24 +53,43 @@ def checkpoint_files(folder: Path) -> list[Path]:
     )
 
 
-def checkpoint_digest(folder: Path) -> str:
+def missing_file(folder: Path, kind: Kind = "model") -> str | None:
+    """Return a file that the folder lacks of a whole checkpoint or adapter, by its index of weights; None if whole."""
+    if not (folder / CONFIGURATIONS[kind]).is_file():
+        return CONFIGURATIONS[kind]
+    for suffix in _WEIGHTS:
+        if any(file.is_file() for file in folder.glob(f"*{suffix}")):
+            indexed = (name for index in folder.glob(f"*{suffix}.index.json") for name in _indexed(index))
+            return next((name for name in indexed if not (folder / name).is_file()), None)
+    return "a file of weights (*.safetensors or *.bin)"
+
+
+def _indexed(index: Path) -> list[str]:
+    """Return the files that an index of weights names; raise VlmakeError for a damaged one."""
+    try:
+        return sorted(set(map(str, json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        raise VlmakeError(f"{index} is damaged: it is no index of weight files") from None
+
+
+def checkpoint_digest(folder: Path, kind: Kind = "model") -> str:
     """Return one digest over names and contents of a checkpoint's configuration, tokenizer and weights."""
-    contents = {file.relative_to(folder).as_posix(): file_digest(file) for file in checkpoint_files(folder)}
+    contents = {file.relative_to(folder).as_posix(): file_digest(file) for file in checkpoint_files(folder, kind)}
     return text_digest(canonical_json(contents))
 
 
-def checkpoint_fingerprint(folder: Path) -> str:
+def checkpoint_fingerprint(folder: Path, kind: Kind = "model") -> str:
     """Return a digest over names, sizes and modification times: cheap enough for planning thousands of jobs.
 
     A checkpoint that is gone has the fingerprint it was last seen with, so deleting weights stales no result.
     """
     memory = _cache_folder() / f"fingerprint-{text_digest(str(folder))[:32]}.json"
     remembered = _read_memory(memory).get("sha256")
-    if not (folder / "config.json").is_file():
+    if not (folder / CONFIGURATIONS[kind]).is_file():
         return str(remembered or "never seen")
     stats = {
         file.relative_to(folder).as_posix(): [file.stat().st_size, file.stat().st_mtime_ns]
-        for file in checkpoint_files(folder)
+        for file in checkpoint_files(folder, kind)
     }
     fingerprint = text_digest(canonical_json(stats))
     if fingerprint != remembered:
@@ -73,9 +97,13 @@ def checkpoint_fingerprint(folder: Path) -> str:
     return fingerprint
 
 
+def cache_home() -> Path:
+    """Return vlmake's folder in the user's cache, by the desktop standard."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vlmake"
+
+
 def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"  # the desktop standard's place for such memory
-    return Path(base).expanduser() / "vlmake" / "digests"
+    return cache_home() / "digests"
 
 
 def _read_memory(memory: Path) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -56,6 +57,7 @@ def answer_shard(shard: Shard, spec: ModelSpec, opened: Callable[[], LoadedModel
             advance(broken)
         if questions := askable(todo):
             loaded = opened()
+            started = time.time()
             course = answer(
                 questions,
                 loaded.backend,
@@ -66,15 +68,18 @@ def answer_shard(shard: Shard, spec: ModelSpec, opened: Callable[[], LoadedModel
                 epoch=shard.epoch,
                 advance=advance,
             )
-            _record(shard, spec, loaded, course)
+            _record(shard, spec, loaded, course, started)
     writer.close()
 
 
-def _record(shard: Shard, spec: ModelSpec, loaded: LoadedModel, course: Course) -> None:
+def _record(shard: Shard, spec: ModelSpec, loaded: LoadedModel, course: Course, started: float) -> None:
     """Keep how the shard's answers were made, and go on at the pace that fitted."""
     content = {
         "dataset": shard.files.dataset,
         "shard": shard.files.shard,
+        "process": os.getpid(),
+        "started": started,
+        "ended": time.time(),
         "model": spec.describe(),
         "devices": loaded.devices,
         "batch_size": [loaded.pace.batch_size, course.batch_size],

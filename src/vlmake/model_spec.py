@@ -4,28 +4,43 @@ The answer-relevant part of a model entry is digested into every prediction's ke
 are not part of it, so another machine or another batch size finds its earlier answers.
 """
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from vlmake import digests
-from vlmake.devices import visible_gpus
-from vlmake.errors import VlmakeError
-from vlmake.registry import DatasetEntry, ModelEntry
+from vlmake import checkpoints
+from vlmake.devices import VENDORS, visible_devices
+from vlmake.hubs import Hub
+from vlmake.prompts import Frames
+from vlmake.registry import BenchmarkRule, DatasetEntry, ModelEntry
 from vlmake.store import canonical_json, text_digest
 
 BACKEND_VERSIONS = {"transformers": 1}  # raise a number only when that backend's answers really change
 
+# The pixel budget and the prompt depend on the benchmark too; they are in the key of each prediction by themselves.
 _NOT_IN_ANSWERS = {
     "description",
     "path",
+    "repository",
+    "modelscope",
     "hub",
     "revision",
+    "architecture",
+    "verified",
+    "environment",
     "device",
     "gpus",
+    "device_map",
+    "tensor_parallel",
     "batch_size",
+    "image_groups",
+    "pixels",
+    "benchmarks",
+    "max_images",
+    "adapters",
     "aliases",
     "max_new_tokens",
 }
@@ -35,19 +50,32 @@ _NOT_IN_ANSWERS = {
 class RuntimeOptions:
     """How a model runs on this machine: nothing here may change an fp32 answer."""
 
-    device: Literal["cpu", "cuda"]
+    device: Literal["cpu", "cuda", "npu"]
     threads: int = 1
 
 
 @dataclass(frozen=True)
+class BenchmarkSettings:
+    """What holds for a model on one benchmark: pixel budget, its own frames around questions, longest answer."""
+
+    pixels: Mapping[str, Any]
+    frames: Frames
+    max_new_tokens: int
+
+
+@dataclass(frozen=True)
 class ModelSpec:
-    """A model entry whose checkpoint is found: ``folder`` to load from, ``identity`` for the keys."""
+    """A model entry whose checkpoint is found: ``folder`` to load from, ``identity`` for the keys.
+
+    ``adapters`` are the folders of PEFT adapters, laid over the weights in order.
+    """
 
     name: str
     entry: ModelEntry
     folder: Path
     identity: str
     dtype: str
+    adapters: tuple[Path, ...] = ()
 
     def digest(self) -> str:
         """Return the digest of everything about the model that can change an answer."""
@@ -68,56 +96,57 @@ def answer_settings(entry: ModelEntry) -> dict[str, Any]:
     return settings | {"backend_version": BACKEND_VERSIONS[entry.backend]}
 
 
-def planning_spec(entry: ModelEntry) -> dict[str, Any]:
+def planning_spec(entry: ModelEntry, hub: Hub = "hf") -> dict[str, Any]:
     """Return what makes a model's predictions stale, cheap enough to compute for every job of a plan."""
-    if entry.path is not None:
-        checkpoint = f"fingerprint:{digests.checkpoint_fingerprint(Path(entry.path))}"
-    else:
-        checkpoint = f"hub:{entry.hub}@{entry.revision}"
-    return {"checkpoint": checkpoint, "settings": answer_settings(entry)}
+    return {"checkpoint": checkpoints.planning_source(entry, hub), "settings": answer_settings(entry)}
 
 
-def longest_answer(entry: ModelEntry, benchmark: DatasetEntry) -> int:
-    """Return the token limit of an answer: the benchmark's, else the model's."""
-    return benchmark.max_new_tokens or entry.max_new_tokens
+def benchmark_settings(entry: ModelEntry, dataset: str, benchmark: DatasetEntry) -> BenchmarkSettings:
+    """Return what holds for the model on one benchmark; ``dataset`` is its name without a row limit.
+
+    An answer's length is limited by the benchmark, else by the model on that benchmark, else by the model.
+    """
+    pixels = entry.pixels.model_dump(exclude_none=True)
+    frames, longest = Frames(), entry.max_new_tokens
+    for rule in entry.benchmarks:
+        if _holds(rule, dataset, benchmark):
+            pixels |= rule.pixels.model_dump(exclude_none=True)
+            frames = Frames(
+                rule.prompt or frames.question,
+                rule.choice_prompt or frames.choice,
+                rule.choice_prompt_chinese or frames.choice_chinese,
+            )
+            longest = rule.max_new_tokens or longest
+    return BenchmarkSettings(pixels, frames, benchmark.max_new_tokens or longest)
 
 
-def choose_device(entry: ModelEntry) -> Literal["cpu", "cuda"]:
+def _holds(rule: BenchmarkRule, dataset: str, benchmark: DatasetEntry) -> bool:
+    named = any(fnmatchcase(dataset, pattern) for pattern in rule.datasets)
+    excepted = any(fnmatchcase(dataset, pattern) for pattern in rule.but_not)
+    return named and not excepted and (not rule.tasks or benchmark.task in rule.tasks)
+
+
+def choose_device(entry: ModelEntry) -> Literal["cpu", "cuda", "npu"]:
     """Return the device kind the model runs on here: a GPU where one is visible and wanted, else the CPU."""
     if entry.device != "auto":
         return entry.device
-    return "cuda" if entry.gpus and visible_gpus() else "cpu"
+    visible = visible_devices() if entry.gpus else ()
+    return VENDORS[visible[0].vendor].torch_kind if visible else "cpu"
 
 
-def resolve(name: str, entry: ModelEntry) -> ModelSpec:
-    """Find the checkpoint and its identity; a hub model that is not in the hub cache is downloaded.
+def resolve(name: str, entry: ModelEntry, checkpoint: Path | None = None) -> ModelSpec:
+    """Return what is loaded and what it is, from the record that the checkpoint stage wrote if there is one.
 
-    Raises VlmakeError when there is neither a folder nor a way to the hub.
+    Without a record the checkpoint is located now. Raises VlmakeError where it cannot be had, or where the model needs
+    other libraries than are installed.
     """
+    checkpoints.require_environment(name, entry)
+    if checkpoint is not None:
+        located = checkpoints.read(checkpoint, name)
+    else:
+        located = checkpoints.locate(name, entry, "hf", checkpoints.model_cache(None))
     dtype = entry.dtype
     if dtype == "auto":
-        dtype = "bfloat16" if choose_device(entry) == "cuda" else "float32"
-    if entry.path is not None:
-        folder = Path(entry.path)
-        return ModelSpec(name, entry, folder, f"local:{digests.checkpoint_digest(folder)}", dtype)
-    assert entry.hub is not None  # the registry refuses an entry with neither
-    folder = hub_snapshot(name, entry.hub, entry.revision)
-    return ModelSpec(name, entry, folder, f"hub:{entry.hub}@{folder.name}", dtype)
-
-
-def hub_snapshot(name: str, repository: str, revision: str) -> Path:
-    """Return the local snapshot folder, named by its commit hash, from the hub cache or by downloading it."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    patterns = [f"*{suffix}" for suffix in sorted(digests.CHECKPOINT_SUFFIXES)]
-    try:
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
-        raise VlmakeError(
-            f"model '{name}': {repository}@{revision} is neither in the hub cache nor to be had from the hub"
-            f" ({type(error).__name__}); set `path` to a checkpoint folder or download it where there is a network"
-        ) from error
-    if not re.fullmatch(r"[0-9a-f]{40}", folder.name):
-        raise VlmakeError(f"model '{name}': {folder} is not named by a commit, so its predictions could not be keyed")
-    return folder
+        dtype = "float32" if choose_device(entry) == "cpu" else "bfloat16"
+    adapters = tuple(adapter.folder for adapter in located.adapters)
+    return ModelSpec(name, entry, located.folder, located.identity, dtype, adapters)

@@ -71,6 +71,16 @@ def images(base: str, data_dir: str = "data") -> str:
     return f"{data_dir}/{base}/images.arrow"
 
 
+def checkpoint(model: str, data_dir: str = "data") -> str:
+    """Return the path of what was fetched or converted for a model: folder, identity, pinned commit."""
+    return f"{data_dir}/models/{model}/checkpoint.json"
+
+
+def certificate(model: str) -> str:
+    """Return the path of what a converted model's comparison with its original found."""
+    return f"certify/{model}.json"
+
+
 def journal(model: str, base: str) -> str:
     """Return the folder of everything a model ever answered on a benchmark, whatever the limit."""
     return f"results/{model}/{base}/journal"
@@ -148,6 +158,12 @@ def looks_like_target(word: str, data_dir: str = "data") -> bool:
 def parse_data_target(target: str, data_dir: str = "data") -> str | None:
     """Return the dataset named by a path such as ``data/MME/samples.parquet``, else None."""
     match = re.fullmatch(rf"{re.escape(data_dir)}/([^/]+)/(?:source\.json|samples\.parquet|images\.arrow)", target)
+    return match[1] if match else None
+
+
+def parse_checkpoint_target(target: str, data_dir: str = "data") -> str | None:
+    """Return the model named by a path such as ``data/models/TinyVLM/checkpoint.json``, else None."""
+    match = re.fullmatch(rf"{re.escape(data_dir)}/models/([^/]+)/checkpoint\.json", target)
     return match[1] if match else None
 
 

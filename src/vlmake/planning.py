@@ -6,13 +6,15 @@ Everything here is cheap and offline: it runs for every job of every plan, befor
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vlmake import digests, model_spec, paths, prompts
+from vlmake import checkpoints, digests, model_spec, paths, prompts
 from vlmake.errors import VlmakeError
 from vlmake.journal import epoch_of
+from vlmake.model_spec import BenchmarkSettings
 from vlmake.registry import DatasetEntry, Registry, shards, tsv_path
 from vlmake.run_config import RunConfig
 from vlmake.scoring_digest import source_digest
@@ -25,7 +27,7 @@ class Plan:
     def __init__(self, registry: Registry, config: RunConfig) -> None:
         self.registry = registry
         self.config = config
-        self._model_spec = cache(lambda name: model_spec.planning_spec(registry.models[name]))
+        self._model_spec = cache(lambda name: model_spec.planning_spec(registry.models[name], config.hub))
         self._renderer = cache(lambda: text_digest(Path(prompts.__file__).read_text(encoding="utf-8")))
 
     def model_pattern(self) -> str:
@@ -70,6 +72,9 @@ class Plan:
         if (base := paths.parse_data_target(word, self.config.data_dir)) is not None:
             self._check_names({base: self.registry.resolve_dataset(base)})
             return
+        if (model := paths.parse_checkpoint_target(word, self.config.data_dir)) is not None:
+            self._check_names({model: self.registry.resolve_model(model)})
+            return
         if (named := paths.parse_target(word)) is None:
             example = paths.score_csv("MODEL", "DATASET")
             raise VlmakeError(f"no file of this workflow has such a name; a score is {example}")
@@ -103,14 +108,23 @@ class Plan:
         accepted = [md5.lower() for md5 in entry.md5]
         return canonical_json(sorted(accepted)) if known and accepted and known["md5"] not in accepted else "accepted"
 
+    def is_prepared(self, model: str) -> bool:
+        """Tell whether the model's checkpoint is fetched or converted by a job of its own, before any inference."""
+        return checkpoints.is_prepared(self.registry.models[model])
+
+    def checkpoint_spec(self, model: str) -> str:
+        """Return what makes a pinned checkpoint stale: another source, revision, adapter or converter version."""
+        return checkpoints.planning_source(self.registry.models[model], self.config.hub)
+
     def inference_spec(self, model: str, dataset: str) -> str:
         """Return what makes predictions stale: checkpoint, settings, prompt, and a request for fresh ones."""
         base = paths.parse_dataset(dataset).base
         entry = self.registry.datasets[base]
+        here = model_spec.benchmark_settings(self.registry.models[model], base, entry)
         content = {
             "model": self._model_spec(model),
-            "max_new_tokens": model_spec.longest_answer(self.registry.models[model], entry),
-            "prompt": prompt_spec(entry),
+            "max_new_tokens": here.max_new_tokens,
+            "prompt": prompt_spec(entry, here),
             "renderer": self._renderer(),
             "epoch": epoch_of(Path(paths.journal(model, base)), dataset),
             "max_failures": self.config.max_failures,
@@ -133,9 +147,14 @@ def _read_source(file: Path) -> dict[str, str]:
         return {}
 
 
-def prompt_spec(entry: DatasetEntry) -> dict[str, Any]:
-    """Return the part of a dataset entry that can change an answer."""
-    return entry.model_dump(mode="json", include={"task", "prompt"})
+def prompt_spec(entry: DatasetEntry, settings: BenchmarkSettings) -> dict[str, Any]:
+    """Return what can change a prompt, of a dataset's entry and of what the model's entry says about the dataset."""
+    return {
+        "task": entry.task,
+        "prompt": entry.prompt,
+        "frames": asdict(settings.frames),
+        "pixels": dict(settings.pixels),
+    }
 
 
 def scoring_settings(registry: Registry, config: RunConfig, dataset: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from vlmake.errors import VlmakeError
 from vlmake.inference import Asking, Question, make_question
-from vlmake.prompts import OPTION_LETTERS, check_columns, render
+from vlmake.prompts import OPTION_LETTERS, Frames, check_columns, render
 from vlmake.registry import DatasetEntry
 from vlmake.shards import rows_of_shard
 
@@ -19,14 +19,14 @@ def read_questions(
     entry: DatasetEntry,
     asking: Asking,
     *,
-    frame: str | None = None,
+    frames: Frames,
     limit: int | None,
     shard: int,
     shards: int,
 ) -> tuple[list[Question], list[int]]:
     """Return the questions of a shard and their row positions among the benchmark's first ``limit`` rows.
 
-    Questions on one image are neighbours. ``frame`` is the model's own frame around the question, if it has one.
+    Questions on one image are neighbours. ``frames`` are the model's own.
     """
     try:
         present = pq.read_schema(samples).names
@@ -38,7 +38,10 @@ def read_questions(
     rows = table.take(positions).to_pylist()
     questions = [
         make_question(
-            asking, row["index"], render(entry.task, row, row["images"], frame or entry.prompt), row.get("image_error")
+            asking,
+            row["index"],
+            render(entry.task, row, row["images"], entry.prompt, frames),
+            row.get("image_error"),
         )
         for row in rows
     ]

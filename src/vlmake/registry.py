@@ -1,7 +1,7 @@
 """What can be run: datasets and models as typed entries, read from YAML files, one file per family.
 
-A registry folder holds ``datasets/*.yaml`` and ``models/*.yaml``. Later folders win over earlier ones, name by name.
-A relative ``path`` in an entry is relative to the YAML file that names it.
+A registry folder holds ``datasets/*.yaml`` and ``models/*.yaml``; ``vlmake.layers`` says how an entry of a later folder
+is laid over an earlier one. A relative ``path`` in an entry is relative to the YAML file that names it.
 """
 
 import re
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from vlmake import paths
 from vlmake.errors import VlmakeError, did_you_mean
+from vlmake.layers import Draft, lay_over, mapping, read_layers
 from vlmake.metrics.registry import metric_entry
 from vlmake.prompts import Task
 
@@ -50,10 +50,36 @@ class DatasetEntry(Entry):
 
 
 class PixelBudget(Entry):
-    """Limits on what the image processor makes of one image; absent keys keep the checkpoint's own setting."""
+    """Limits on what the image processor makes of one image; absent keys keep the checkpoint's own setting.
 
-    min_pixels: int | None = Field(None, ge=1)
-    max_pixels: int | None = Field(None, ge=1)
+    A model takes the keys its image processor knows; any other is refused when the model is loaded.
+    """
+
+    min_pixels: int | None = Field(None, ge=1, description="Smallest area of one image (Qwen).")
+    max_pixels: int | None = Field(None, ge=1, description="Largest area of one image (Qwen).")
+    longest_edge: int | None = Field(None, ge=1, description="Longest side of one image (Idefics, SmolVLM).")
+    do_image_splitting: bool | None = Field(None, description="Cut a large image into tiles (Idefics, SmolVLM).")
+    min_patches: int | None = Field(None, ge=1, description="Fewest tiles of one image (InternVL).")
+    max_patches: int | None = Field(None, ge=1, description="Most tiles of one image (InternVL).")
+    max_image_tiles: int | None = Field(None, ge=1, description="Most tiles of one image (Llama 3.2 Vision).")
+    do_pan_and_scan: bool | None = Field(None, description="Cut out parts of a long image (Gemma 3).")
+    prompt_patches: int | None = Field(None, ge=1, description="Most tiles of all images of a prompt (InternVL).")
+    first_image_scale: int | None = Field(None, ge=1, description="Enlarge the first image by this factor.")
+
+
+class BenchmarkRule(Entry):
+    """What a model does otherwise on some benchmarks; of several rules that match, later ones win key by key."""
+
+    datasets: Texts = Field(description="Dataset names, with * for any letters.")
+    but_not: Texts = Field((), description="Names among these for which the rule does not hold.")
+    tasks: tuple[Task, ...] = Field((), description="Only benchmarks of these tasks; all if absent.")
+    pixels: PixelBudget = Field(PixelBudget(), description="Pixel budget on these benchmarks.")
+    prompt: str | None = Field(None, description="Frame around the question (yes_no, vqa), not the benchmark's own.")
+    choice_prompt: str | None = Field(
+        None, description="Frame for multiple_choice of {hint} or {hint_line}, {question} and {options}."
+    )
+    choice_prompt_chinese: str | None = Field(None, description="The same where the question holds Chinese.")
+    max_new_tokens: int | None = Field(None, ge=1, description="Longest answer, where the benchmark names none.")
 
 
 class ModelEntry(Entry):
@@ -62,21 +88,50 @@ class ModelEntry(Entry):
     description: str = Field("", description="One line for `vlmake list models`.")
     backend: Literal["transformers"] = Field("transformers", description="Which backend turns messages into text.")
     path: str | None = Field(None, description="Checkpoint folder.")
-    hub: str | None = Field(None, description="Model id on the hub, `owner/name`, if there is no path.")
+    repository: str | None = Field(None, description="Model id on the hub, `owner/name`, if there is no path.")
+    modelscope: str | None = Field(None, description="Model id on ModelScope, where it has another one.")
+    hub: Literal["hf", "modelscope", "path"] | None = Field(None, description="Where it comes from, else the run's.")
     revision: str = Field("main", description="Branch, tag or commit on the hub.")
+    converter: Literal["internvl2"] | None = Field(None, description="Rewrites a published layout to a native one.")
+    architecture: str | None = Field(None, description="The class of transformers that runs it.")
+    verified: Literal["architecture", "unverified"] = Field(
+        "unverified", description="architecture: a small random checkpoint of its class ran in the tests."
+    )
+    environment: Texts = Field((), description="Requirements it needs beyond vlmake's own, as pip writes them.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Number format; auto is bfloat16 on a GPU and float32 on a CPU."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one.")
-    gpus: int = Field(1, ge=0, description="GPUs that one inference job asks for.")
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = Field("sdpa", description="Attention implementation.")
+    device: Literal["auto", "cpu", "cuda", "npu"] = Field("auto", description="auto takes a GPU where there is one.")
+    gpus: int = Field(1, ge=0, description="GPUs that one inference job asks for; 0 by default for device: cpu.")
+    device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | None = Field(
+        None, description="Spread the layers over the job's GPUs."
+    )
+    tensor_parallel: bool = Field(False, description="Split every layer over the job's GPUs, one process each.")
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
+        "auto", description="Attention implementation; auto is sdpa where the architecture has it, else eager."
+    )
+    load_in_8bit: bool = Field(False, description="Quantise to 8 bits while loading (bitsandbytes).")
+    load_in_4bit: bool = Field(False, description="Quantise to 4 bits while loading (bitsandbytes).")
+    adapters: Texts = Field((), description="Folders of PEFT adapters, laid over the weights in order.")
     trust_remote_code: bool = Field(False, description="Run Python code that comes with the checkpoint.")
     pixels: PixelBudget = Field(PixelBudget(), description="Pixel budget of the image processor.")
+    benchmarks: tuple[BenchmarkRule, ...] = Field((), description="What is different on some benchmarks.")
+    max_images: int | None = Field(None, ge=1, description="Most images in a prompt; a sample with more is an error.")
+    image_groups: Literal["auto", "features", "off"] = Field(
+        "auto", description="Questions on one image share its prompt prefix (auto), its features, or nothing."
+    )
     chat_template: str | None = Field(None, description="Jinja chat template for a checkpoint that has none.")
     system: str | None = Field(None, description="System text before every prompt.")
     max_new_tokens: int = Field(512, ge=1, description="Longest answer where the benchmark names none.")
-    batch_size: int = Field(8, ge=1, description="Samples per generation call; never changes fp32 answers.")
+    batch_size: int = Field(16, ge=1, description="Samples per generation call; never changes fp32 answers.")
     aliases: Texts = Field((), description="Other names under which this model is known.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_gpu_for_the_cpu(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("device") == "cpu":
+            return {"gpus": 0, **values}
+        return values
 
 
 @dataclass(frozen=True)
@@ -131,12 +186,16 @@ def tsv_path(base: str, entry: DatasetEntry, lmu_data: Path) -> Path:
 
 
 def load_registry(folders: Sequence[Path]) -> Registry:
-    """Read the registry folders in order; later entries win. Raise VlmakeError naming file, entry and key."""
-    datasets: dict[str, DatasetEntry] = {}
-    models: dict[str, ModelEntry] = {}
+    """Read the registry folders in order, later entries laid over earlier ones of the same name.
+
+    Raises VlmakeError naming the file, the entry and the key of the first fault.
+    """
+    drafts: dict[str, dict[str, Draft]] = {"datasets": {}, "models": {}}
     for folder in dict.fromkeys(folder.resolve() for folder in folders):
-        datasets.update(_read_family_files(folder, "datasets", DatasetEntry))
-        models.update(_read_family_files(folder, "models", ModelEntry))
+        for section, earlier in drafts.items():
+            drafts[section] = lay_over(earlier, read_layers(folder, section))
+    datasets = {name: _typed(DatasetEntry, draft) for name, draft in drafts["datasets"].items()}
+    models = {name: _typed(ModelEntry, draft) for name, draft in drafts["models"].items()}
     aliases = {
         f"{kind}:{alias}": name
         for kind, entries in (("dataset", datasets), ("model", models))
@@ -157,26 +216,20 @@ def registry_folders(extra: Iterable[str] = (), current: Path | None = None) -> 
     return folders
 
 
-def read_yaml(file: Path) -> Any:
-    """Return the content of a YAML file; raise VlmakeError with file and line on bad YAML."""
-    try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.MarkedYAMLError as error:
-        line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise VlmakeError(f"{file}{line}: {error.problem or error.context}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise VlmakeError(f"{file}: {error}") from error
+def validate(kind: type[Model], values: Any, where: str, given_by: Mapping[str, str] | None = None) -> Model:
+    """Return the typed entry; raise VlmakeError with the first fault as one line.
 
-
-def validate(kind: type[Model], values: Any, where: str) -> Model:
-    """Return the typed entry; raise VlmakeError with the first fault as one line."""
+    ``given_by`` says for (nested) keys where each was given, if not at ``where``.
+    """
     try:
-        return kind.model_validate(_mapping(values, where))
+        return kind.model_validate(mapping(values, where))
     except ValidationError as error:
         fault = error.errors()[0]
         key = ".".join(str(part) for part in fault["loc"])
+        places = given_by or {}
+        where = places.get(".".join(map(str, fault["loc"][:2])), places.get(str(fault["loc"][0]), where))
         if fault["type"] == "extra_forbidden":
-            known = kind.model_fields if len(fault["loc"]) == 1 else PixelBudget.model_fields
+            known = _known_keys(kind, fault["loc"])
             raise VlmakeError(f"{where}: unknown key '{key}'{did_you_mean(str(fault['loc'][-1]), known)}") from None
         if fault["type"] == "missing":
             raise VlmakeError(f"{where}: key '{key}' is missing") from None
@@ -186,28 +239,22 @@ def validate(kind: type[Model], values: Any, where: str) -> Model:
         raise VlmakeError(f"{where}: {key}: {fault['msg']}, found {fault['input']!r}{hint}") from None
 
 
-def _read_family_files(folder: Path, section: str, kind: type[Model]) -> dict[str, Model]:
-    found: dict[str, Model] = {}
-    for file in sorted((folder / section).glob("*.yaml")):
-        content = read_yaml(file) or {}
-        unknown = set(map(str, content)) - {"defaults", section} if isinstance(content, dict) else {repr(content)}
-        if unknown:
-            raise VlmakeError(f"{file}: expected 'defaults' and '{section}', found {', '.join(sorted(unknown))}")
-        for name, values in _mapping(content.get(section), f"{file}: {section}").items():
-            _check_name(str(name), file)
-            where = f"{file}: {name}"
-            own = _mapping(values, where)
-            merged = _mapping(content.get("defaults"), f"{file}: defaults") | own
-            entry = validate(kind, _anchored(merged, file), where)
-            _check_entry(entry, where)
-            found[str(name)] = entry
-    return found
+def _known_keys(kind: type[BaseModel], place: Sequence[int | str]) -> Iterable[str]:
+    if len(place) == 1:
+        return [*kind.model_fields, *(["based_on"] if issubclass(kind, Entry) else [])]
+    return BenchmarkRule.model_fields if isinstance(place[-2], int) else PixelBudget.model_fields
+
+
+def _typed(kind: type[Model], draft: Draft) -> Model:
+    entry = validate(kind, draft.values, draft.where, draft.given_by)
+    _check_entry(entry, draft.where)
+    return entry
 
 
 def _check_entry(entry: BaseModel, where: str) -> None:
     """Refuse what no single key shows: a metric of another task, or an entry that leads nowhere."""
-    if isinstance(entry, ModelEntry) and not (entry.path or entry.hub):
-        raise VlmakeError(f"{where}: give `path` (a checkpoint folder) or `hub` (owner/name)")
+    if isinstance(entry, ModelEntry):
+        _check_model(entry, where)
     if isinstance(entry, DatasetEntry):
         if not (entry.path or entry.url):
             raise VlmakeError(f"{where}: give `url` or `path`, where its TSV comes from")
@@ -219,24 +266,10 @@ def _check_entry(entry: BaseModel, where: str) -> None:
             raise VlmakeError(f"{where}: metric '{entry.metric}' counts answers of task '{task}', not '{entry.task}'")
 
 
-def _mapping(values: Any, where: str) -> dict[str, Any]:
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise VlmakeError(f"{where}: expected keys and values, found {values!r}")
-    return values
-
-
-def _check_name(name: str, file: Path) -> None:
-    if not re.fullmatch(paths.NAME, name) or name in paths.RESERVED_NAMES:
-        raise VlmakeError(f"{file}: '{name}' cannot be a name: letters, digits and . _ + - only, not report or summary")
-
-
-def _anchored(values: dict[str, Any], file: Path) -> dict[str, Any]:
-    path = values.get("path")
-    if not isinstance(path, str):
-        return values
-    try:
-        return {**values, "path": str((file.parent / Path(path).expanduser()).resolve())}
-    except (RuntimeError, ValueError) as error:
-        raise VlmakeError(f"{file}: path {path!r} is none: {error}") from None
+def _check_model(entry: ModelEntry, where: str) -> None:
+    if not (entry.path or entry.repository):
+        raise VlmakeError(f"{where}: give `path` (a checkpoint folder) or `repository` (owner/name on a hub)")
+    if entry.load_in_8bit and entry.load_in_4bit:
+        raise VlmakeError(f"{where}: load_in_8bit and load_in_4bit exclude each other")
+    if entry.tensor_parallel and (entry.device_map or entry.gpus < 2):
+        raise VlmakeError(f"{where}: tensor_parallel needs `gpus` of at least 2 and no device_map")

@@ -7,7 +7,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from vlmake import paths
-from vlmake.registry import Registry, Texts, read_yaml, validate
+from vlmake.hubs import Hub
+from vlmake.layers import read_yaml
+from vlmake.registry import Registry, Texts, validate
 
 Protocol = Literal["vlmevalkit-main", "vlmevalkit-ms", "strict"]
 
@@ -27,6 +29,8 @@ class RunConfig(BaseModel):
         "data", pattern=r"^[^{}]+$", description="Where decoded benchmarks lie, relative to the work directory."
     )
     lmu_data: str | None = Field(None, description="Where published TSVs lie; else $LMUData, else ~/LMUData.")
+    hub: Hub = Field("hf", description="Where checkpoints come from; path: only from local folders.")
+    model_cache: str | None = Field(None, description="Where converted checkpoints lie; else the user's cache.")
     registry: Texts = Field((), description="More registry folders; later ones win.")
 
 

@@ -54,13 +54,13 @@ class Shard:
 def read_shard(files: ShardFiles, spec: ModelSpec, benchmark: DatasetEntry) -> Shard:
     """Return the questions of a shard; raise VlmakeError for damaged rows."""
     name = parse_dataset(files.dataset)
-    here = model_spec.benchmark_settings(spec.entry, name.base)
-    asking = Asking(spec.digest(), model_spec.longest_answer(spec.entry, benchmark), here.pixels)
+    here = model_spec.benchmark_settings(spec.entry, name.base, benchmark)
+    asking = Asking(spec.digest(), here.max_new_tokens, here.pixels)
     questions, positions = read_questions(
         files.samples,
         benchmark,
         asking,
-        frame=here.prompt,
+        frames=here.frames,
         limit=name.limit,
         shard=files.shard,
         shards=files.shards,

@@ -68,6 +68,9 @@ class Draw:
     bias: float = 0.3
 
 
+DRAW = Draw()
+
+
 def react(model: "tf.PreTrainedModel", draw: Draw) -> None:
     """Draw all weights anew, so large that an answer depends on every part of its prompt.
 
@@ -90,7 +93,7 @@ def write(
     images: Any,
     processor: dict[str, Any],
     template: str | None,
-    draw: Draw = Draw(),
+    draw: Draw = DRAW,
 ) -> Path:
     """Write a checkpoint as hubs hold it. ``processor`` is processor_config.json, with its ``processor_class``."""
     write_model(folder, model, draw)
@@ -102,7 +105,7 @@ def write(
     return folder
 
 
-def write_model(folder: Path, model: "tf.PreTrainedModel", draw: Draw = Draw()) -> None:
+def write_model(folder: Path, model: "tf.PreTrainedModel", draw: Draw = DRAW) -> None:
     """Write config and weights that react; some bytes end an answer, as the end token does."""
     react(model, draw)
     vocabulary = model.get_input_embeddings().num_embeddings

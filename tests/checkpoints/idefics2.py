@@ -4,7 +4,7 @@ from pathlib import Path
 
 import transformers as tf
 
-from tests.checkpoints.common import Draw, TEXT, VISION, byte_tokenizer, chat, write
+from tests.checkpoints.common import TEXT, VISION, Draw, byte_tokenizer, chat, write
 
 
 def build(folder: Path) -> Path:

@@ -35,6 +35,9 @@ KINDS = {
     "26B": Kind("6B", "InternLM2ForCausalLM", "internlm2", "internlm2-chat"),
     "40B": Kind("6B", "LlamaForCausalLM", "yi", "Hermes-2"),
     "76B": Kind("6B", "LlamaForCausalLM", "llama3", "internlm2-chat"),
+    "2.5-2B": Kind("300M", "InternLM2ForCausalLM", "internlm2", "internvl2_5"),
+    "2.5-26B": Kind("6B", "InternLM2ForCausalLM", "internlm2", "internvl2_5"),
+    "2.5-38B": Kind("6B", "Qwen2ForCausalLM", "qwen2", "internvl2_5"),
     "2.5-4B": Kind("300M", "Qwen2ForCausalLM", "qwen2", "internvl2_5", {"select_layer": -2}),
 }
 

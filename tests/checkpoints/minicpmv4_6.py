@@ -4,7 +4,7 @@ from pathlib import Path
 
 import transformers as tf
 
-from tests.checkpoints.common import TEXT, Draw, VISION, byte_tokenizer, chat, write
+from tests.checkpoints.common import TEXT, VISION, Draw, byte_tokenizer, chat, write
 
 
 def build(folder: Path) -> Path:
@@ -18,7 +18,8 @@ def build(folder: Path) -> Path:
     config = tf.MiniCPMV4_6Config(
         text_config={
             "model_type": "qwen3_5_text", "vocab_size": len(tokenizer), **TEXT, "head_dim": 8,
-            "rope_parameters": rotary, "num_hidden_layers": 3, "layer_types": ["full_attention", "linear_attention", "full_attention"], "linear_key_head_dim": 8,
+            "rope_parameters": rotary, "num_hidden_layers": 3,
+            "layer_types": ["full_attention", "linear_attention", "full_attention"], "linear_key_head_dim": 8,
             "linear_value_head_dim": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
         },
         vision_config={**VISION, "image_size": 64, "insert_layer_id": 0},

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import transformers as tf
 
-from tests.checkpoints.common import Draw, TEXT, VISION, byte_tokenizer, write
+from tests.checkpoints.common import TEXT, VISION, Draw, byte_tokenizer, write
 
 
 def build(folder: Path) -> Path:

@@ -5,14 +5,14 @@ from typing import Any
 
 import transformers as tf
 
-from tests.checkpoints.common import TEXT, Draw, byte_tokenizer, chat, write
+from tests.checkpoints.common import DRAW, TEXT, Draw, byte_tokenizer, chat, write
 
 NAMES = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
 ROTARY = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}
 
 
 def build_qwen(folder: Path, config_class: Any, model_class: Any, processor_class: str, vision: dict[str, Any],
-               text: dict[str, Any] | None = None, draw: Draw = Draw()) -> Path:  # fmt: skip
+               text: dict[str, Any] | None = None, draw: Draw = DRAW) -> Path:  # fmt: skip
     tokenizer = byte_tokenizer(NAMES)
     ids = {name: tokenizer.convert_tokens_to_ids(name) for name in NAMES}
     config = config_class(

@@ -15,7 +15,8 @@ def build(folder: Path) -> Path:
         "partial_rotary_factor": 1.0,
     }  # fmt: skip
     text = {
-        "head_dim": 8, "rope_parameters": rotary, "num_hidden_layers": 3, "layer_types": ["full_attention", "linear_attention", "full_attention"],
+        "head_dim": 8, "rope_parameters": rotary, "num_hidden_layers": 3,
+        "layer_types": ["full_attention", "linear_attention", "full_attention"],
         "linear_key_head_dim": 8, "linear_value_head_dim": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
     }  # fmt: skip
     model = tf.Qwen3_5ForConditionalGeneration

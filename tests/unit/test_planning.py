@@ -15,7 +15,7 @@ def plan(**datasets: int | None) -> Plan:
         name.replace("_dot_", "."): DatasetEntry(task="yes_no", metric="mme", rows=rows, rows_per_shard=100)
         for name, rows in datasets.items()
     }
-    models = {name: ModelEntry(hub="a/b") for name in ("Qwen2.5-VL-7B", "Qwen2.5-VL-7B_AWQ")}
+    models = {name: ModelEntry(repository="a/b") for name in ("Qwen2.5-VL-7B", "Qwen2.5-VL-7B_AWQ")}
     return Plan(Registry(entries, models, {}), RunConfig())
 
 
@@ -60,7 +60,7 @@ def test_spec_knows_what_changes_answers_and_only_that(tmp_path: Path, monkeypat
     def spec(model: dict[str, object], dataset: dict[str, object]) -> str:
         entries = {"D": DatasetEntry.model_validate({"task": "yes_no", "metric": "mme", **dataset})}
         return Plan(
-            Registry(entries, {"M": ModelEntry.model_validate({"hub": "a/b", **model})}, {}), RunConfig()
+            Registry(entries, {"M": ModelEntry.model_validate({"repository": "a/b", **model})}, {}), RunConfig()
         ).inference_spec("M", "D")
 
     same = spec({}, {})

@@ -75,11 +75,11 @@ def test_unknown_name_gets_the_closest_one(shipped: Registry) -> None:
 
 
 def test_later_folder_wins_and_paths_are_relative_to_their_file(tmp_path: Path) -> None:
-    first = write(tmp_path / "one", "models", "models:\n  Mine: {path: weights}\n  Other: {hub: a/b}\n")
+    first = write(tmp_path / "one", "models", "models:\n  Mine: {path: weights}\n  Other: {repository: a/b}\n")
     second = write(tmp_path / "two", "models", "models:\n  Mine: {path: ../weights, aliases: my-model}\n")
     registry = load_registry([first, second])
     assert registry.model("my-model").path == str(tmp_path / "two" / "weights")
-    assert registry.model("Other").hub == "a/b"
+    assert registry.model("Other").repository == "a/b"
 
 
 def test_shards_are_a_property_of_the_data(shipped: Registry) -> None:

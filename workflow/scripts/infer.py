@@ -65,7 +65,7 @@ def infer(
             answer_shard(work, spec, opened)
         answers = work.answers()
         refuse_failures(work.questions, answers, max_failures, f"{model} on {dataset}")
-        here = benchmark_settings(spec.entry, parse_dataset(dataset).base)
+        here = benchmark_settings(spec.entry, parse_dataset(dataset).base, registry.dataset(dataset))
         made_by = spec.describe() | {
             "dataset": dataset,
             "prompt": prompt_spec(registry.dataset(dataset), here),

@@ -1,9 +1,13 @@
 """Backends: messages become text. Each is a module with ``load``; none is imported before its use."""
 
-from importlib import import_module
+from __future__ import annotations
 
-from vlmake.backends.base import Backend
-from vlmake.model_spec import ModelSpec, RuntimeOptions
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vlmake.backends.base import Backend
+    from vlmake.model_spec import ModelSpec, RuntimeOptions
 
 MODULES = {"transformers": "vlmake.backends.transformers"}
 

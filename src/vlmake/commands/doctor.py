@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import click
 
-from vlmake import paths
-from vlmake.devices import visible_gpus
+from vlmake import checkpoints, paths
+from vlmake.devices import VENDORS, visible_devices
 from vlmake.digests import checkpoint_files
 from vlmake.errors import VlmakeError
 from vlmake.planning import Plan
-from vlmake.registry import ModelEntry, load_registry, registry_folders
+from vlmake.registry import load_registry, registry_folders
 from vlmake.run_config import config_files, load_config
 
 _ENOUGH_DISK_GB = 5
@@ -55,12 +55,10 @@ def _findings(plan: Plan) -> Iterator[Finding]:
         yield _library(library)
     yield _torch_loads()
     yield _torchvision()
-    gpus = visible_gpus()
-    yield Finding(None, "GPUs", ", ".join(gpus) or "none visible; models run on the CPU")
+    yield Finding(None, "devices", _devices())
     yield _disk("work directory", Path.cwd())
     yield _disk("benchmark files", paths.lmu_data(plan.config.lmu_data))
-    for name, entry in plan.registry.models.items():
-        yield _checkpoint(name, entry)
+    yield from _models(plan)
     present = 0
     for name in plan.registry.datasets:
         if plan.tsv(name).is_file():
@@ -70,6 +68,15 @@ def _findings(plan: Plan) -> Iterator[Finding]:
             yield Finding(False, f"dataset {name}", f"{plan.tsv(name)} is not there")
     absent = len(plan.registry.datasets) - present
     yield Finding(None, "datasets", f"{present} present and checked, {absent} not downloaded yet")
+
+
+def _devices() -> str:
+    visible = visible_devices()
+    if not visible:
+        return "none visible; models run on the CPU"
+    vendor = VENDORS[visible[0].vendor]
+    doubt = "" if vendor.verified else " (finding these is not verified on such a machine)"
+    return f"{', '.join(device.id for device in visible)} from {vendor.title}{doubt}"
 
 
 def _library(name: str) -> Finding:
@@ -114,14 +121,35 @@ def _disk(what: str, folder: Path) -> Finding:
     return Finding(free >= _ENOUGH_DISK_GB, what, f"{folder}, {free:.0f} GB free")
 
 
-def _checkpoint(name: str, entry: ModelEntry) -> Finding:
-    if entry.path is None:
-        return Finding(None, f"model {name}", f"{entry.hub} from the hub")
+def _models(plan: Plan) -> Iterator[Finding]:
+    """Look at the configured models one by one; of the others there are too many."""
+    looked_at = set()
+    for asked in plan.config.models:
+        try:
+            name = plan.registry.resolve_model(asked)
+        except VlmakeError as error:
+            yield Finding(False, f"model {asked}", str(error))
+            continue
+        if name not in looked_at:
+            looked_at.add(name)
+            yield _checkpoint(plan, name)
+    others = len(plan.registry.models) - len(looked_at)
+    yield Finding(None, "models", f"{others} more are registered and not configured; `vlmake list models` names them")
+
+
+def _checkpoint(plan: Plan, name: str) -> Finding:
+    """Say whether a model's checkpoint is here, without any network."""
+    entry, what = plan.registry.models[name], f"model {name}"
     try:
-        size = sum(file.stat().st_size for file in checkpoint_files(Path(entry.path)))
+        checkpoints.require_environment(name, entry)
+        found = checkpoints.look_up(entry, plan.config.hub)
+        if found is None:
+            return Finding(None, what, f"{checkpoints.planning_source(entry, plan.config.hub)} is to be downloaded")
+        size = sum(file.stat().st_size for file in checkpoint_files(found))
     except VlmakeError as error:
-        return Finding(False, f"model {name}", str(error))
-    return Finding(True, f"model {name}", f"{entry.path}, {size / 1e6:.0f} MB")
+        return Finding(False, what, str(error))
+    converted = f", to be converted by {entry.converter}" if entry.converter else ""
+    return Finding(True, what, f"{found}, {size / 1e6:.0f} MB{converted}")
 
 
 def _tsv(plan: Plan, name: str) -> Finding:

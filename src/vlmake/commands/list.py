@@ -1,49 +1,103 @@
 """``vlmake list``: what is registered."""
 
 import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
+from vlmake.errors import VlmakeError, did_you_mean
+from vlmake.layers import read_layers
 from vlmake.registry import DatasetEntry, ModelEntry, load_registry, registry_folders
 from vlmake.run_config import config_files, load_config
+
+_HEADS = {
+    "datasets": ("name", "task", "metric", "rows", "aliases", "description"),
+    "models": ("name", "checkpoint", "class", "gpus", "verified", "environment", "aliases"),
+}
 
 
 @click.command()
 @click.argument("kind", type=click.Choice(["models", "datasets"]))
+@click.option("--family", help="Only the entries of this registry file, for example internvl.")
 @click.option("--json", "as_json", is_flag=True, help="Print every key of every entry as JSON.")
 @click.option("--registry", multiple=True, type=click.Path(path_type=Path), help="Another registry folder.")
-def command(kind: str, as_json: bool, registry: tuple[Path, ...]) -> None:
-    """List the registered models or datasets."""
-    folders = [*load_config({}, config_files()).registry, *map(str, registry)]
-    known = load_registry(registry_folders(folders))
-    entries = known.models if kind == "models" else known.datasets
+def command(kind: str, family: str | None, as_json: bool, registry: tuple[Path, ...]) -> None:
+    """List the registered models or datasets, by the registry file that introduces them."""
+    folders = registry_folders([*load_config({}, config_files()).registry, *map(str, registry)])
+    known = load_registry(folders)
+    entries: Mapping[str, ModelEntry | DatasetEntry] = known.models if kind == "models" else known.datasets
+    families = _families(folders, kind)
+    if family is not None:
+        if family not in families:
+            hint = did_you_mean(family, families)
+            raise VlmakeError(f"no registry file '{family}' of {kind}{hint} (there are: {', '.join(families)})")
+        families = {family: families[family]}
     if as_json:
-        listed = [{"name": name, **entry.model_dump(mode="json")} for name, entry in entries.items()]
+        listed = [
+            {"name": name, "family": group, **entries[name].model_dump(mode="json")}
+            for group, names in families.items()
+            for name in names
+        ]
         click.echo(json.dumps(listed, ensure_ascii=False, indent=1))
     else:
-        _print_table(kind, {name: _row(entry) for name, entry in entries.items()})
+        _print_table(_HEADS[kind], {group: [_row(n, entries[n]) for n in names] for group, names in families.items()})
 
 
-def _row(entry: Any) -> tuple[str, ...]:
+def _families(folders: Iterable[Path], kind: str) -> dict[str, list[str]]:
+    """Return the entries' names by the name of the first registry file that has them."""
+    file_of: dict[str, str] = {}
+    for folder in folders:
+        for name, layer in read_layers(folder.resolve(), kind).items():
+            file_of.setdefault(name, Path(layer.own.where.removesuffix(f": {name}")).stem)
+    families: dict[str, list[str]] = {}
+    for name, file in file_of.items():
+        families.setdefault(file, []).append(name)
+    return families
+
+
+def _row(name: str, entry: ModelEntry | DatasetEntry) -> tuple[str, ...]:
     if isinstance(entry, DatasetEntry):
-        return entry.task, entry.metric, str(entry.rows or ""), ", ".join(entry.aliases), entry.description
-    assert isinstance(entry, ModelEntry)
-    return entry.backend, entry.path or entry.hub or "", str(entry.gpus), ", ".join(entry.aliases), entry.description
+        rows = str(entry.rows or "")
+        return name, entry.task, entry.metric, rows, ", ".join(entry.aliases), entry.description
+    checkpoint = entry.path or entry.repository or ""
+    shown = {checkpoint, checkpoint.rsplit("/", 1)[-1]}
+    return (
+        name,
+        checkpoint,
+        entry.architecture or ("its own code" if entry.trust_remote_code else ""),
+        str(entry.gpus),
+        entry.verified if entry.verified != "unverified" else "",
+        ", ".join(entry.environment),
+        ", ".join(alias for alias in entry.aliases if alias not in shown),
+    )
 
 
-def _print_table(kind: str, rows: dict[str, tuple[str, ...]]) -> None:
+def _print_table(heads: Sequence[str], groups: Mapping[str, Sequence[tuple[str, ...]]]) -> None:
+    blank = ("",) * (len(heads) - 1)
+    rows = [heads]
+    for group, entries in groups.items():
+        rows.append((f"{group} ({len(entries)})", *blank))
+        rows += [(f"  {name}", *cells) for name, *cells in entries]
+    if sys.stdout.isatty():
+        _print_folded(rows)
+    else:  # one line an entry, for grep
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_folded(rows: Sequence[Sequence[str]]) -> None:
+    """Print a table that fits the terminal: names whole, other cells on several lines where they must be."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    heads = {
-        "datasets": ("task", "metric", "rows", "aliases", "description"),
-        "models": ("backend", "checkpoint", "gpus", "aliases", "description"),
-    }
-    table = Table("name", *heads[kind], box=None, pad_edge=False)
-    for name, row in rows.items():
-        table.add_row(name, *row)
-    console = Console()
-    console.width = console.width if console.is_terminal else 200  # a pipe has no width to fold to
-    console.print(table)
+    heads, *body = rows
+    table = Table(box=None, pad_edge=False)
+    for head in heads:
+        table.add_column(head, no_wrap=head == "name", overflow="fold")
+    for row in body:
+        table.add_row(*map(Text, row), style=None if row[0].startswith(" ") else "bold")
+    Console().print(table)

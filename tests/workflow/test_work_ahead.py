@@ -1,0 +1,133 @@
+"""A job that has its model loaded answers what else the run has planned for it: few loads, busy devices, nothing lost.
+
+The devices are declared, not there: TinyVLM runs on the CPU and still leases one for each job.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import TINY_VLM, Workplace, make_benchmark
+
+COMMAND = [sys.executable, "-c", "from vlmake.cli import main; main()", "run", "--mode", "infer", "--cores", "6"]
+
+
+def declared_devices(count: int) -> str:
+    return ",".join(f"GPU-{uuid.uuid4()}" for _ in range(count))
+
+
+def with_benchmarks(place: Workplace, folder: Path, sizes: list[int], batch_size: int = 16) -> list[str]:
+    """Register benchmarks of these sizes, in shards of 40 rows, and a model that leases one device."""
+    place.datasets = {
+        f"Set{number:02d}": make_benchmark(folder, f"Set{number:02d}", rows) for number, rows in enumerate(sizes)
+    }
+    model = {"path": str(TINY_VLM), "device": "cpu", "gpus": 1, "dtype": "float32", "batch_size": batch_size}
+    place.models = {"Leasing": model}
+    place.config = {"models": ["Leasing"], "datasets": list(place.datasets), "rows_per_shard": 40}
+    place.write_registry()
+    return list(place.datasets)
+
+
+def records(place: Workplace) -> list[dict[str, Any]]:
+    files = (place.folder / "results" / "Leasing").glob("*/journal/*.record.json")
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def infer(place: Workplace, devices: str) -> str:
+    ran = place.run(*COMMAND[1:], CUDA_VISIBLE_DEVICES=devices)
+    assert ran.code == 0, ran.output
+    return ran.output
+
+
+def test_twenty_small_benchmarks_load_the_model_at_most_three_times(workplace: Workplace, tmp_path: Path) -> None:
+    names = with_benchmarks(workplace, tmp_path / "tsv", [6] * 20)
+    infer(workplace, declared_devices(1))
+    loads = {record["process"] for record in records(workplace)}
+    assert 1 <= len(loads) <= 3
+    assert all(len(workplace.predictions("Leasing", name)) == 6 for name in names)
+
+
+def test_four_devices_are_busy_until_no_shard_is_left(workplace: Workplace, tmp_path: Path) -> None:
+    sizes = [160, 7, 90, 4, 66, 12]
+    names = with_benchmarks(workplace, tmp_path / "tsv", sizes, batch_size=4)
+    data = [f"data/{name}/samples.parquet" for name in names]
+    assert workplace.snakemake("--", *data).code == 0
+    devices = declared_devices(4)
+    infer(workplace, devices)
+
+    busy: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for record in records(workplace):
+        (device,) = record["devices"]
+        busy[device].append((record["started"], record["ended"]))
+    assert set(busy) == set(devices.split(",")), "every device worked"
+    for spans in busy.values():
+        ordered = sorted(spans)
+        assert all(end <= start for (_, end), (start, _) in zip(ordered, ordered[1:], strict=False)), "one job at a time"
+    last_start = max(start for spans in busy.values() for start, _ in spans)
+    for device, spans in busy.items():
+        assert max(end for _, end in spans) >= last_start, f"{device} stopped while shards were still to be had"
+    assert len({record["process"] for record in records(workplace)}) <= 3 * 4
+
+    for name in names:
+        asked = Counter(json.loads(line)["key"] for line in workplace.journal_lines("Leasing", name))
+        assert set(asked.values()) == {1}, "nothing is asked twice"
+    assert [len(workplace.predictions("Leasing", name)) for name in names] == sizes
+
+
+def test_kill_while_working_ahead_loses_nothing(workplace: Workplace, tmp_path: Path) -> None:
+    names = with_benchmarks(workplace, tmp_path / "tsv", [50, 60, 70], batch_size=2)
+    undisturbed = workplace.copy_to(tmp_path / "undisturbed")
+    infer(undisturbed, declared_devices(1))
+
+    devices = declared_devices(1)
+    process = subprocess.Popen(
+        COMMAND,
+        cwd=workplace.folder,
+        env=workplace.environment() | {"CUDA_VISIBLE_DEVICES": devices},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    while sum(bool(workplace.journal_lines("Leasing", name)) for name in names) < 2:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    known = sum(len(workplace.journal_lines("Leasing", name)) for name in names)
+    assert 0 < known < 180
+
+    infer(workplace, devices)
+    for name in names:
+        same = f"results/Leasing/{name}_predictions.parquet"
+        assert (workplace.folder / same).read_bytes() == (undisturbed.folder / same).read_bytes()
+        keys = Counter(json.loads(line)["key"] for line in workplace.journal_lines("Leasing", name))
+        assert set(keys.values()) == {1}
+
+
+def test_a_shard_that_cannot_be_read_is_left_to_its_own_job(workplace: Workplace, tmp_path: Path) -> None:
+    names = with_benchmarks(workplace, tmp_path / "tsv", [6, 6, 6])
+    data = [f"data/{name}/samples.parquet" for name in names]
+    assert workplace.snakemake("--", *data).code == 0
+    (workplace.folder / data[1]).write_bytes(b"no table")
+    ran = workplace.run(*COMMAND[1:], "--keep-going", CUDA_VISIBLE_DEVICES=declared_devices(1))
+    assert ran.code != 0
+    assert "samples.parquet is damaged" in ran.output
+    assert len(workplace.predictions("Leasing", names[0])) == len(workplace.predictions("Leasing", names[2])) == 6
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"Leasing": 7}', '{"Leasing": [{"dataset": "x"}]}', "{"])
+def test_a_damaged_plan_costs_only_time(tmp_path: Path, content: str) -> None:
+    from vlmake.work_ahead import read_plan
+
+    (tmp_path / "plan.json").write_text(content, encoding="utf-8")
+    assert read_plan(tmp_path / "plan.json", "Leasing") == []
+    assert read_plan(tmp_path / "none.json", "Leasing") == []

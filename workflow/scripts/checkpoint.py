@@ -1,0 +1,32 @@
+"""Fetch and convert what a model is loaded from; write down where it is and which commit it is."""
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from vlmake import checkpoints
+from vlmake.hubs import Hub
+from vlmake.program import run_program
+from vlmake.registry import load_registry
+from vlmake.store import write_text
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--registry", "registries", type=FILE, multiple=True, required=True, help="Registry folder; repeatable.")
+@click.option("--model", required=True, help="Registered model; its entry says where the checkpoint comes from.")
+@click.option("--hub", type=click.Choice(get_args(Hub)), required=True, help="Where from, if the entry does not say.")
+@click.option("--model-cache", type=FILE, required=True, help="Where converted checkpoints lie.")
+@click.option("--checkpoint", type=FILE, required=True, help="Written: folder, identity and pinned commit.")
+def fetch(registries: tuple[Path, ...], model: str, hub: Hub, model_cache: Path, checkpoint: Path) -> None:
+    """Fetch and convert what a model is loaded from; write down where it is and which commit it is."""
+    entry = load_registry(registries).model(model)
+    checkpoints.require_environment(model, entry)
+    located = checkpoints.locate(model, entry, hub, model_cache)
+    write_text(checkpoint, checkpoints.record(located))
+
+
+if __name__ == "__main__":
+    run_program("checkpoint", fetch)
