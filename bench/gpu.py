@@ -8,8 +8,9 @@
 is cut at four tokens (MME's own are two: the word and the end). `grouped` answers all of them, through the product's
 batches and its host threads; `batched` (no sharing) a part, and a plain loop of one a few, both extrapolated (~).
 Warm-up, which holds the self-check of sharing, comes before the clock. Seconds by phase come from a second pass over a
-part, synchronised at every tower; the rest is merging, copies and the last layer, and the loop's own work on the host. Operations are counted as they are executed, padding included: 2 x parameters of the layers x tokens,
-and 4 x layers x width x queries x keys. The matrix rate is that of one large product in the same process.
+part, synchronised at every tower; the rest is merging, copies and the last layer, and the loop's own work on the host.
+Operations are counted as they are executed, padding included: 2 x parameters of the layers x tokens, and
+4 x layers x width x queries x keys. The matrix rate is that of one large product in the same process.
 """
 
 import os

@@ -19,7 +19,7 @@ CHECKPOINT_SUFFIXES = frozenset(
 )
 Kind = Literal["model", "adapter"]
 CONFIGURATIONS: dict[Kind, str] = {"model": "config.json", "adapter": "adapter_config.json"}
-_CALLED: dict[Kind, str] = {"model": "checkpoint", "adapter": "PEFT adapter"}
+CALLED: dict[Kind, str] = {"model": "checkpoint", "adapter": "PEFT adapter"}
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")  # in the order in which they are preferred
 _SETTLED_SECONDS = 2.0  # a file changed this recently may change again within the clock's resolution
 
@@ -43,7 +43,7 @@ def file_digest(file: Path) -> str:
 def checkpoint_files(folder: Path, kind: Kind = "model") -> list[Path]:
     """Return the files of a checkpoint or adapter folder that can change an answer, sorted by name."""
     if not (folder / CONFIGURATIONS[kind]).is_file():
-        raise VlmakeError(f"{folder} is no {_CALLED[kind]}: there is no {CONFIGURATIONS[kind]} in it")
+        raise VlmakeError(f"{folder} is no {CALLED[kind]}: there is no {CONFIGURATIONS[kind]} in it")
     return sorted(
         file
         for file in folder.rglob("*")

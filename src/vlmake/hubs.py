@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from vlmake.digests import Kind, checkpoint_digest, missing_file
+from vlmake.digests import CALLED, CONFIGURATIONS, Kind, checkpoint_digest, missing_file
 from vlmake.errors import VlmakeError
 from vlmake.store import disk_errors
 
@@ -88,9 +88,11 @@ def local(folder: Path, kind: Kind = "model") -> Snapshot:
 
 def refuse_incomplete(folder: Path, kind: Kind = "model") -> None:
     """Raise VlmakeError, naming the missing file, where a folder is not a whole checkpoint or adapter."""
-    if missing := missing_file(folder, kind):
-        whole = {"model": "checkpoint", "adapter": "adapter"}[kind]
-        raise VlmakeError(f"{folder} is no {whole}, or only part of one: {missing} is missing")
+    missing = missing_file(folder, kind)
+    if missing == CONFIGURATIONS[kind]:
+        raise VlmakeError(f"{folder} is no {CALLED[kind]}: there is no {missing} in it")
+    if missing is not None:
+        raise VlmakeError(f"{folder} is only part of a {CALLED[kind]}: {missing} is missing")
 
 
 def cached(hub: Hub, name: str, revision: str) -> Path | None:

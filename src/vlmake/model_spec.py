@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlmake import checkpoints
+from vlmake.backends.quantization import automatic_dtype
 from vlmake.devices import VENDORS, visible_devices
 from vlmake.hubs import Hub
 from vlmake.prompts import Frames
@@ -145,8 +146,6 @@ def resolve(name: str, entry: ModelEntry, checkpoint: Path | None = None) -> Mod
         located = checkpoints.read(checkpoint, name)
     else:
         located = checkpoints.locate(name, entry, "hf", checkpoints.model_cache(None))
-    dtype = entry.dtype
-    if dtype == "auto":
-        dtype = "float32" if choose_device(entry) == "cpu" else "bfloat16"
+    dtype = automatic_dtype(located.folder, choose_device(entry)) if entry.dtype == "auto" else entry.dtype
     adapters = tuple(adapter.folder for adapter in located.adapters)
     return ModelSpec(name, entry, located.folder, located.identity, dtype, adapters)

@@ -193,14 +193,14 @@ def test_adapters_and_their_order_are_part_of_the_identity(tmp_path: Path) -> No
     assert len(set(identities)) == 5
     assert all(longer.startswith(identities[0]) for longer in identities)
     (second / "adapter_model.safetensors").unlink()
-    with pytest.raises(VlmakeError, match=r"model 'X': .*second is no adapter, or only part of one"):
+    with pytest.raises(VlmakeError, match=r"model 'X': .*second is only part of a PEFT adapter: a file of weights"):
         identity(second)
 
 
 def test_a_half_copied_folder_is_refused(tmp_path: Path) -> None:
     shutil.copytree(TINY_VLM, tmp_path / "half")
     (tmp_path / "half" / "model.safetensors").unlink()
-    with pytest.raises(VlmakeError, match=r"model 'X': .*half is no checkpoint, or only part of one: a file of"):
+    with pytest.raises(VlmakeError, match=r"model 'X': .*half is only part of a checkpoint: a file of weights"):
         resolve("X", ModelEntry(path=str(tmp_path / "half"), device="cpu"))
 
 

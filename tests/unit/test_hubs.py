@@ -206,7 +206,7 @@ def test_a_cache_that_another_tool_left_unfinished_is_refused_offline(machine: M
     index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     (answer,) = machine.fetch(NAME, "main", HF_HUB_OFFLINE="1")
-    assert answer == (f"{folder} is no checkpoint, or only part of one: model-00002-of-00002.safetensors is missing")
+    assert answer == (f"{folder} is only part of a checkpoint: model-00002-of-00002.safetensors is missing")
 
 
 def test_a_cache_that_was_emptied_is_filled_again_at_the_pinned_commits(server: HubServer, machine: Machine) -> None:

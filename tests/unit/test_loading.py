@@ -81,6 +81,7 @@ def test_4bit_weights_answer_alike_in_a_batch_and_alone(wide: Path) -> None:
     facts = backend.facts()["quantization"]
     assert (facts["method"], facts["quantized_layers"], facts["kept"]) == ("bitsandbytes", 28, ["lm_head"])
     assert facts["settings"]["bnb_4bit_compute_dtype"] == "float32"
+    assert facts["answers_depend_on_batch"] is False
     assert texts(backend) == singles(backend) != texts(opened(wide))
 
 
@@ -88,7 +89,7 @@ def test_8bit_weights_load_and_say_what_was_kept(tiny: Path) -> None:
     backend = opened(tiny, load_in_8bit=True)
     facts = backend.facts()["quantization"]
     assert (facts["method"], facts["quantized_layers"], facts["kept"]) == ("bitsandbytes", 28, ["lm_head"])
-    assert facts["settings"]["load_in_8bit"] is True
+    assert facts["settings"]["load_in_8bit"] is facts["answers_depend_on_batch"] is True
     model = backend._model  # type: ignore[attr-defined]
     assert model.model.language_model.layers[0].mlp.up_proj.weight.dtype == torch.int8
     assert singles(backend) == singles(backend)
@@ -124,6 +125,9 @@ def test_stored_method_without_its_library_names_the_package(
     settings = {"quant_method": method, "bits": 4, "group_size": 128}
     config.write_text(json.dumps(json.loads(config.read_text()) | {"quantization_config": settings}))
     assert expected in refusal(tmp_path / "stored")
+    on_gpu = "float16" if method == "awq" else "bfloat16"
+    assert quantization.automatic_dtype(tmp_path / "stored", "cuda") == on_gpu
+    assert quantization.automatic_dtype(tmp_path / "stored", "cpu") == "float32"
 
 
 def test_other_number_format_than_asked_for_is_refused(tiny: Path) -> None:
@@ -345,4 +349,3 @@ def test_faults_of_a_split_model_are_one_line_and_leave_no_process(tiny: Path, t
 def test_split_model_refuses_what_cannot_be_combined(tiny: Path, adapters: list[Path]) -> None:
     assert "does not go with adapters" in refusal(tiny, adapters, tensor_parallel=True, gpus=2)
     assert "does not go with load_in_8bit" in refusal(tiny, tensor_parallel=True, gpus=2, load_in_8bit=True)
-

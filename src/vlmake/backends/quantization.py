@@ -47,6 +47,13 @@ def stored_method(folder: Path) -> str | None:
     return str(method)
 
 
+def automatic_dtype(folder: Path, device: str) -> str:
+    """Return the number format that ``dtype: auto`` stands for: AWQ's kernels on GPUs know float16 only."""
+    if device == "cpu":
+        return "float32"
+    return "float16" if stored_method(folder) == "awq" else "bfloat16"
+
+
 def require_libraries(spec: ModelSpec, device: str) -> None:
     """Raise VlmakeError where the weights need a package that is not installed, or have no kernel for the device."""
     entry, stored = spec.entry, stored_method(spec.folder)
@@ -76,7 +83,6 @@ def bitsandbytes_settings(spec: ModelSpec) -> Any:
     if not (entry.load_in_8bit or entry.load_in_4bit):
         return None
     settings: Any = import_module("transformers").BitsAndBytesConfig
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it repeats its casts in every layer of every batch
     if entry.load_in_8bit:
         return settings(load_in_8bit=True)
     return settings(load_in_4bit=True, bnb_4bit_compute_dtype=spec.dtype)
@@ -119,11 +125,14 @@ def quantization_facts(model: Any) -> dict[str, Any]:
         "method": str(getattr(values.get("quant_method"), "value", values.get("quant_method"))),
         "settings": {key: value for key, value in sorted(values.items()) if _is_told(key, value)},
         "quantized_layers": len(linear) - len(kept),
+        # 8-bit products treat a column apart when any row of the batch has a large number in it.
+        "answers_depend_on_batch": bool(values.get("load_in_8bit") and values.get("llm_int8_threshold")),
         "kept": sorted({re.sub(r"\.\d+(?=\.|$)", ".*", name) for name in kept}),
     }
 
 
 def _require_kernel(name: str, what: str, device: str) -> None:
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it repeats its casts in every layer of every batch
     try:
         bitsandbytes = import_module("bitsandbytes")
     except (ImportError, OSError, RuntimeError) as error:  # its compiled half does not fit this machine

@@ -44,11 +44,10 @@ def from_prefixes(
     generate(**prefixes, past_key_values=cache, new_tokens=1)
     if cache.get_seq_length() != length:
         raise UnfitModelError("its cache does not hold one entry a token")
-    device = prefixes["input_ids"].device
-    owners = torch.tensor([row.group for row in groups.rows], device=device)
+    owners = torch.tensor([row.group for row in groups.rows])  # on the host: layers may lie on several devices
     cache.batch_select_indices(owners)
     _repeat_position_offsets(model, owners)
-    ends = _left_padded([row.after for row in groups.rows], device)
+    ends = _left_padded([row.after for row in groups.rows], prefixes["input_ids"].device)
     return generate(
         input_ids=torch.cat([prefixes["input_ids"][owners], ends["input_ids"]], dim=1),
         attention_mask=torch.cat([prefixes["attention_mask"][owners], ends["attention_mask"]], dim=1),

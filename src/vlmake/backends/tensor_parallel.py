@@ -120,8 +120,11 @@ class Team:
         self._lost = self._lost or f"model '{self._name}' is closed"
         for follower in self.followers:
             _end(follower)
-        if dist.is_initialized() and not self._uses_nccl:  # NCCL would wait for ranks that are gone
-            dist.destroy_process_group()
+        if dist.is_initialized():
+            if self._uses_nccl:
+                dist.distributed_c10d._abort_process_group()  # ending it in order would wait for ranks that are gone
+            else:
+                dist.destroy_process_group()
         self._folder.cleanup()
 
     def _settle(self, fault: Exception | None) -> None:
@@ -232,6 +235,7 @@ def _started(rank: int, start: Mapping[str, Any], notice: Callable[[Follower, Ma
         [sys.executable, "-m", "vlmake.backends.tensor_follower"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for rank 0, with which it ends
         env=os.environ | {"LOCAL_RANK": str(rank)},  # where the library looks for the number of the device
     )
     follower = Follower(rank, process)

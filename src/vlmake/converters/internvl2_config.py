@@ -42,10 +42,7 @@ _MODEL_TYPES = {
 }
 # What the published configuration classes assume for keys that a file leaves out, where the native ones differ.
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "InternLM2ForCausalLM": {"vocab_size": 103168, "max_position_embeddings": 2048, "rms_norm_eps": 1e-6},
-    "LlamaForCausalLM": {},
-    "Qwen2ForCausalLM": {},
-    "Phi3ForCausalLM": {},
+    "InternLM2ForCausalLM": {"vocab_size": 103168, "max_position_embeddings": 2048, "bias": True},
 }
 _ROPE_TYPES = {"su": "longrope"}  # the name that Phi-3 had for it first
 _ROPE_OPTIONS = {
@@ -131,11 +128,11 @@ def _vision(vision: dict[str, Any], where: Path) -> dict[str, Any]:
 
 
 def _text(llm: dict[str, Any], kind: str, tied: bool, where: Path) -> dict[str, Any]:
-    values = _DEFAULTS[kind] | {key: value for key, value in llm.items() if value is not None}
+    values = _DEFAULTS.get(kind, {}) | {key: value for key, value in llm.items() if value is not None}
     keys = (*_COMMON, *_OWN[kind])
     text: dict[str, Any] = {key: values[key] for key in keys if key in values}
     if kind == "InternLM2ForCausalLM":
-        text["attention_bias"] = values.get("bias", True)
+        text["attention_bias"] = values["bias"]
     if kind == "Phi3ForCausalLM" and text.get("sliding_window", 0) >= text.get("max_position_embeddings", 0):
         text["sliding_window"] = None  # a window wider than the longest text is none
     return {
