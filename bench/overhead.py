@@ -129,38 +129,60 @@ def inference_program(folder: Path, name: str) -> Cost:
     return measure([*words, "--journal", str(folder / "journal"), "--output", str(folder / "shard.parquet")], folder)
 
 
+class Line(NamedTuple):
+    """A line of the table: what was run, what it cost, the bare loop to compare with, and loadings of the model."""
+
+    name: str
+    cost: Cost
+    bare: Cost
+    loadings: int
+
+
+def large_part(folder: Path, rows: int, rows_per_shard: int) -> list[Line]:
+    """Measure everything on one large benchmark."""
+    whole, shards = (prepare(folder / name, ["Sized"], rows) for name in ("whole", "shards"))
+    in_shards = run_all(shards, ["Sized"], "--config", f"rows_per_shard={rows_per_shard}")
+    in_one = run_all(whole, ["Sized"], "--config", f"rows_per_shard={rows}")
+    bare, plain = (bare_loop(whole, ["Sized"], image_groups) for image_groups in ("auto", "off"))
+    inference = inference_program(whole, "Sized")
+    again = run_all(whole, ["Sized"], "--config", f"rows_per_shard={rows}")
+    return [
+        Line(f"{rows} questions: bare loop of the backend", bare, bare, 1),
+        Line("the same without sharing images", plain, bare, 1),
+        Line("inference program", inference, bare, 1),
+        Line("`vlmake run`, TSV to report, one shard", in_one, bare, loadings(whole)),
+        Line(f"the same in shards of {rows_per_shard} rows", in_shards, bare, loadings(shards)),
+        Line("`vlmake run` again: no-op", again, bare, 0),
+    ]
+
+
+def small_part(folder: Path, count: int, rows: int) -> list[Line]:
+    """Measure one run over many small benchmarks against a loop over all of them that loads the model once."""
+    names = [f"Small{number:02d}" for number in range(count)]
+    many = prepare(folder / "many", names, rows)
+    run = run_all(many, names)
+    bare = bare_loop(many, names, "auto")
+    return [
+        Line(f"{count} benchmarks of {rows} questions: bare loop of the backend", bare, bare, 1),
+        Line("`vlmake run`, TSV to report", run, bare, loadings(many)),
+    ]
+
+
 @click.command(help=__doc__)
 @click.option("--rows", default=2374, show_default=True, help="Questions of the large benchmark, two a picture.")
 @click.option("--rows-per-shard", default=500, show_default=True, help="Questions of a shard, where it is in shards.")
 @click.option("--small", default=20, show_default=True, help="Number of small benchmarks.")
 @click.option("--small-rows", default=40, show_default=True, help="Questions of each of them.")
+@click.option("--part", type=click.Choice(["all", "large", "small"]), default="all", help="Only these benchmarks.")
 @click.option("--work", type=click.Path(path_type=Path), help="Folder for the files; else a temporary one.")
-def main(rows: int, rows_per_shard: int, small: int, small_rows: int, work: Path | None) -> None:
+def main(rows: int, rows_per_shard: int, small: int, small_rows: int, part: str, work: Path | None) -> None:
     folder = Path(work or tempfile.mkdtemp(prefix="vlmake-bench-"))
-    whole, shards = (prepare(folder / name, ["Sized"], rows) for name in ("whole", "shards"))
-    many_names = [f"Small{number:02d}" for number in range(small)]
-    many = prepare(folder / "many", many_names, small_rows)
-    in_shards = run_all(shards, ["Sized"], "--config", f"rows_per_shard={rows_per_shard}")
-    in_one = run_all(whole, ["Sized"], "--config", f"rows_per_shard={rows}")
-    grouped, plain = (bare_loop(whole, ["Sized"], image_groups) for image_groups in ("auto", "off"))
-    inference = inference_program(whole, "Sized")
-    again = run_all(whole, ["Sized"], "--config", f"rows_per_shard={rows}")
-    small_ones = run_all(many, many_names)
-    small_loop = bare_loop(many, many_names, "auto")
-    lines = [
-        ("bare loop of the backend", grouped, grouped, 1),
-        ("the same without sharing images", plain, grouped, 1),
-        ("inference program", inference, grouped, 1),
-        ("`vlmake run`, TSV to report, one shard", in_one, grouped, loadings(whole)),
-        (f"the same in shards of {rows_per_shard} rows", in_shards, grouped, loadings(shards)),
-        ("`vlmake run` again: no-op", again, grouped, 0),
-        (f"bare loop over {small} benchmarks of {small_rows} questions", small_loop, small_loop, 1),
-        ("`vlmake run` of these, TSV to report", small_ones, small_loop, loadings(many)),
-    ]
-    print(f"| {rows} questions | wall s | CPU s | CPU, ratio to the bare loop | model loadings |")
-    print("|---|---|---|---|---|")
-    for name, cost, bare, loaded in lines:
-        print(f"| {name} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.cpu / bare.cpu:.2f} | {loaded} |")
+    lines = large_part(folder, rows, rows_per_shard) if part != "small" else []
+    lines += small_part(folder, small, small_rows) if part != "large" else []
+    print("| | wall s | CPU s | CPU, ratio to the bare loop | model loadings |\n|---|---|---|---|---|")
+    for line in lines:
+        ratio = line.cost.cpu / line.bare.cpu
+        print(f"| {line.name} | {line.cost.wall:.1f} | {line.cost.cpu:.1f} | {ratio:.2f} | {line.loadings} |")
     if work is None:
         shutil.rmtree(folder)
 

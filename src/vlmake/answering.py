@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from vlmake.backends.base import Backend, OutOfMemoryError, Output, Request, Turn
-from vlmake.inference import Asking, Question, prediction, unasked
+from vlmake.backends.base import Backend, DeviceLostError, OutOfMemoryError, Output, Request, Turn
+from vlmake.errors import DeviceStoppedError
+from vlmake.inference import ALONE, Asking, Question, prediction, unasked
 from vlmake.journal import JournalWriter
 
 Result = Output | Exception
+Submit = Callable[[Callable[[], Any]], Callable[[], Any]]
 
 
 class ImageBytes(Protocol):
@@ -69,38 +71,90 @@ def answer(
 ) -> Course:
     """Ask every question and journal each answer the moment it exists.
 
-    ``advance`` is told how many questions were finished.
+    ``advance`` is told how many questions were finished. Raises DeviceStoppedError with the batch the device was
+    working on, which is journaled as suspect.
     """
     course = Course(pace.batch_size)
     prepare = partial(_prepare, backend, images, asking)
-    waiting = deque(questions)
     with _host(pace.host_workers) as submit:
-        ahead: deque[tuple[list[Question], Callable[[], Any]]] = deque()
-        while waiting or ahead:
-            while waiting and len(ahead) <= pace.host_workers:
-                batch = take_batch(waiting, course.batch_size)
-                ahead.append((batch, submit(partial(prepare, batch))))
-            batch, prepared = ahead.popleft()
+        line = _Line(deque(questions), prepare, submit, pace.host_workers)
+        while (taken := line.take(course.batch_size)) is not None:
+            batch, prepared = taken
             started = time.perf_counter()
             try:
-                results: list[Result] = [*backend.generate(prepared())]
+                results = _results(backend, prepare, batch, prepared)
             except OutOfMemoryError as error:
-                if len(batch) > 1:
-                    course.batch_size = (len(batch) + 1) // 2
-                    course.events.append(f"{len(batch)} samples did not fit ({error}); went on with batches of half")
-                    for later, _ in reversed(ahead):
-                        waiting.extendleft(reversed(later))
-                    waiting.extendleft(reversed(batch))
-                    ahead.clear()
-                    continue
-                results = [error]
-            except Exception as error:  # a backend may raise anything; it must cost one sample, not the run
-                results = _isolate(backend, prepare, batch, error)
+                course.batch_size = (len(batch) + 1) // 2
+                course.events.append(f"{len(batch)} samples did not fit ({error}); went on with batches of half")
+                line.give_back(batch)
+                continue
+            except DeviceLostError as error:
+                writer.append(
+                    [prediction(question, _suspected(error, batch), asking, 0.0, epoch) for question in batch]
+                )
+                raise DeviceStoppedError(
+                    f"the device stopped working with {len(batch)} sample(s), the first at index {batch[0].index}:"
+                    f" {error}; the same command goes on with the others and asks these last, one by one"
+                ) from None
             seconds = (time.perf_counter() - started) / len(batch)
             answered = zip(batch, results, strict=True)
             writer.append([prediction(question, result, asking, seconds, epoch) for question, result in answered])
             advance(len(batch))
     return course
+
+
+class _Line:
+    """Questions in line, the next batches of which are being prepared ahead of their turn."""
+
+    def __init__(
+        self, waiting: deque[Question], prepare: Callable[[list[Question]], Any], submit: Submit, most_ahead: int
+    ) -> None:
+        self._waiting = waiting
+        self._prepare = prepare
+        self._submit = submit
+        self._most_ahead = most_ahead
+        self._ahead: deque[tuple[list[Question], Callable[[], Any]]] = deque()
+
+    def take(self, size: int) -> tuple[list[Question], Callable[[], Any]] | None:
+        """Return the next batch and how to wait for its preparation, or None at the end of the line."""
+        while self._waiting and len(self._ahead) <= self._most_ahead:
+            batch = take_batch(self._waiting, size)
+            self._ahead.append((batch, self._submit(partial(self._prepare, batch))))
+        return self._ahead.popleft() if self._ahead else None
+
+    def give_back(self, batch: Sequence[Question]) -> None:
+        """Put a batch, and those prepared after it, back to the front of the line."""
+        for later, _ in reversed(self._ahead):
+            self._waiting.extendleft(reversed(later))
+        self._waiting.extendleft(reversed(batch))
+        self._ahead.clear()
+
+
+def _results(
+    backend: Backend,
+    prepare: Callable[[Sequence[Question]], Any],
+    batch: Sequence[Question],
+    prepared: Callable[[], Any],
+) -> list[Result]:
+    """Return an output or an error for every question of a batch.
+
+    Raises OutOfMemoryError for a batch that could be smaller, and DeviceLostError.
+    """
+    try:
+        return [*backend.generate(prepared())]
+    except DeviceLostError:
+        raise
+    except OutOfMemoryError as error:
+        if len(batch) > 1:
+            raise
+        return [error]
+    except Exception as error:  # a backend may raise anything; it must cost one sample, not the run
+        return _isolate(backend, prepare, batch, error)
+
+
+def _suspected(error: DeviceLostError, batch: Sequence[Question]) -> DeviceLostError:
+    """Return the error with a note for the next run, which asks suspects last (``inference.suspects``)."""
+    return DeviceLostError(f"{ALONE if len(batch) == 1 else f'with {len(batch)} samples'}: {error}")
 
 
 def take_batch(waiting: deque[Question], size: int) -> list[Question]:
@@ -135,7 +189,7 @@ def _images(question: Question) -> list[str]:
 
 
 @contextmanager
-def _host(workers: int) -> Iterator[Callable[[Callable[[], Any]], Callable[[], Any]]]:
+def _host(workers: int) -> Iterator[Submit]:
     """Yield a function that starts a task and returns how to wait for its result; without workers it runs then."""
     if workers == 0:
         yield lambda task: task
@@ -158,7 +212,9 @@ def _isolate(
     for half in (batch[:middle], batch[middle:]):
         try:
             results += backend.generate(prepare(half))
-        except Exception as fault:  # whatever it raises, it is this half's
+        except DeviceLostError:
+            raise
+        except Exception as fault:  # whatever else it raises, it is this half's
             results += _isolate(backend, prepare, half, fault)
     return results
 

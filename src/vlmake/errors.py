@@ -11,6 +11,10 @@ class VlmakeError(Exception):
         super().__init__(" ".join(message.split()))
 
 
+class DeviceStoppedError(VlmakeError):
+    """The device does not answer any more: only another process can go on."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'X'?"`` for the closest of the known names, or an empty string."""
     candidates = list(known)

@@ -51,8 +51,8 @@ class Lease:
 def lease(count: int, what: str, *, folder: Path = LOCK_FOLDER) -> Iterator[Lease]:
     """Hold ``count`` of the visible devices, all or nothing, waiting for them if need be.
 
-    Yields an empty lease if ``count`` is 0 or the machine has no devices, and all visible devices, unlocked, under
-    SLURM, which gave them to this job.
+    Yields an empty lease if ``count`` is 0 or the machine has no devices, and all visible devices, unlocked, where SLURM
+    gave this job just these. A SLURM job that sees more (an allocation in which several jobs run) leases among them.
 
     Args:
         count: Devices wanted.
@@ -66,10 +66,11 @@ def lease(count: int, what: str, *, folder: Path = LOCK_FOLDER) -> Iterator[Leas
         if count > len(devices):
             raise VlmakeError(
                 f"{what}: wants {count} device(s), but SLURM gave this job {len(devices)};"
-                " lower `gpus` of the model, or submit the job with as many"
+                " make `gpus` of the model what the job is submitted with"
             )
-        yield Lease(devices, {})
-        return
+        if count == len(devices):
+            yield Lease(devices, {})
+            return
     if not devices:
         yield Lease((), {})
         return

@@ -125,6 +125,19 @@ def unanswered(questions: Sequence[Question], answers: Mapping[str, Prediction])
     ]
 
 
+ALONE = "alone"  # how an error is marked whose sample was the only one the device was working on
+
+
+def suspects(questions: Sequence[Question], answers: Mapping[str, Prediction]) -> list[Question]:
+    """Return the questions that a device stopped working at, those that were alone last.
+
+    They are asked one by one after all others, so that one that takes the device down again costs nothing else.
+    """
+    errors = {question.key: answers[question.key].error or "" for question in questions if question.key in answers}
+    found = [question for question in questions if errors.get(question.key, "").startswith("DeviceLostError")]
+    return sorted(found, key=lambda question: errors[question.key].startswith(f"DeviceLostError: {ALONE}"))
+
+
 def refuse_failures(
     questions: Sequence[Question], answers: Mapping[str, Prediction], max_failures: int, where: str
 ) -> None:

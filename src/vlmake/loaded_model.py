@@ -42,12 +42,12 @@ def open_model(spec: ModelSpec, threads: int, stack: ExitStack) -> LoadedModel:
 
 def answer_shard(shard: Shard, spec: ModelSpec, opened: Callable[[], LoadedModel]) -> None:
     """Answer what is still open of a shard whose rows are held; the model is opened only if a question needs it."""
-    todo = shard.todo()
-    if not todo:
+    todo, suspects = shard.todo()
+    if not (todo or suspects):
         return
     files = shard.files
     part = f" {files.shard + 1}/{files.shards}" if files.shards > 1 else ""
-    known = len(shard.questions) - len(todo)
+    known = len(shard.questions) - len(todo) - len(suspects)
     writer = JournalWriter(files.journal)
     with (
         ImageStore(files.images) as images,
@@ -55,25 +55,23 @@ def answer_shard(shard: Shard, spec: ModelSpec, opened: Callable[[], LoadedModel
     ):
         if broken := set_aside_broken(todo, writer, shard.asking, shard.epoch):
             advance(broken)
-        if questions := askable(todo):
+        for questions, alone in ((askable(todo), False), (askable(suspects), True)):
+            if not questions:
+                continue
             loaded = opened()
+            pace = Pace(1) if alone else loaded.pace
             started = time.time()
             course = answer(
-                questions,
-                loaded.backend,
-                images,
-                writer,
-                shard.asking,
-                loaded.pace,
-                epoch=shard.epoch,
-                advance=advance,
+                questions, loaded.backend, images, writer, shard.asking, pace, epoch=shard.epoch, advance=advance
             )
             _record(shard, spec, loaded, course, started)
+            if not alone:
+                loaded.pace = replace(pace, batch_size=course.batch_size)
     writer.close()
 
 
 def _record(shard: Shard, spec: ModelSpec, loaded: LoadedModel, course: Course, started: float) -> None:
-    """Keep how the shard's answers were made, and go on at the pace that fitted."""
+    """Keep how the shard's answers were made."""
     content = {
         "dataset": shard.files.dataset,
         "shard": shard.files.shard,
@@ -88,4 +86,3 @@ def _record(shard: Shard, spec: ModelSpec, loaded: LoadedModel, course: Course, 
         "backend": loaded.backend.facts(),
     }
     run_record.write_record(run_record.new_record(shard.files.journal), content)
-    loaded.pace = replace(loaded.pace, batch_size=course.batch_size)

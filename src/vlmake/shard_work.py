@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlmake import model_spec
-from vlmake.inference import Asking, Question, accepted_predictions, unanswered
+from vlmake.inference import Asking, Question, accepted_predictions, suspects, unanswered
 from vlmake.journal import Prediction, epoch_of
 from vlmake.locks import hold, try_hold
 from vlmake.model_spec import ModelSpec
@@ -46,9 +46,12 @@ class Shard:
         """Return the predictions in the journal that count, by key."""
         return accepted_predictions(self.files.journal, self.questions, self.epoch)
 
-    def todo(self) -> list[Question]:
-        """Return the questions that still have no answer."""
-        return unanswered(self.questions, self.answers())
+    def todo(self) -> tuple[list[Question], list[Question]]:
+        """Return the questions that still have no answer, and apart those that a device stopped working at."""
+        answers = self.answers()
+        apart = suspects(self.questions, answers)
+        keys = {question.key for question in apart}
+        return [item for item in unanswered(self.questions, answers) if item.key not in keys], apart
 
 
 def read_shard(files: ShardFiles, spec: ModelSpec, benchmark: DatasetEntry) -> Shard:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vlmake.errors import VlmakeError
+from vlmake.errors import DeviceStoppedError, VlmakeError
 from vlmake.shard_work import ShardFiles, try_hold_rows
 from vlmake.store import canonical_json, write_text
 
@@ -51,6 +51,8 @@ def work_ahead(planned: Sequence[ShardFiles], own: ShardFiles, answer: Callable[
                 done.append(files.name)
             except VlmakeError as error:
                 print(f"{files.name}: left to its own job ({error})", file=sys.stderr, flush=True)
+                if isinstance(error, DeviceStoppedError):
+                    break
     return done
 
 

@@ -305,6 +305,15 @@ def test_under_slurm_the_given_devices_are_taken_without_locks(here: Path, monke
     assert not here.exists()
 
 
+def test_several_jobs_of_one_slurm_allocation_do_not_meet_on_a_device(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
+    with gpus.lease(1, "first", folder=here) as first, gpus.lease(1, "second", folder=here) as second:
+        assert {device.id for lease in (first, second) for device in lease.devices} == {UUIDS[1], UUIDS[2]}
+
+
 @pytest.mark.parametrize("trap", ["folder link", "dangling folder", "folder file", "link", "second name", "pipe"])
 def test_what_is_no_plain_folder_or_lock_file_is_refused(here: Path, tmp_path: Path, trap: str) -> None:
     precious = tmp_path / "precious"

@@ -3,12 +3,13 @@
 import base64
 import io
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests import checkpoints
 from tests.conftest import BENCHMARKS, TINY_VLM, read_tsv
 from vlmake.backends import load
 from vlmake.backends.base import Backend, Output, Request, Turn
@@ -52,12 +53,9 @@ def open_backend(folder: Path, **settings: object) -> Backend:
 
 @pytest.fixture(scope="module", params=["TinyVLM", "idefics3", "qwen2_vl"])
 def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Backend:
-    from tests.checkpoints import tiny
-
     if request.param == "TinyVLM":
         return open_backend(TINY_VLM)
-    build: Callable[[Path], Path] = getattr(tiny, request.param)
-    return open_backend(build(tmp_path_factory.mktemp(request.param)))
+    return open_backend(checkpoints.build(request.param, tmp_path_factory.mktemp(request.param)))
 
 
 def test_batch_equals_single_samples(backend: Backend) -> None:

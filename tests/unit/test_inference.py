@@ -7,10 +7,18 @@ from pathlib import Path
 import pytest
 
 from vlmake.answering import Pace, answer, askable, set_aside_broken, take_batch
-from vlmake.backends.base import Capabilities, OutOfMemoryError, Output, Request
-from vlmake.errors import VlmakeError
+from vlmake.backends.base import Capabilities, DeviceLostError, OutOfMemoryError, Output, Request
+from vlmake.errors import DeviceStoppedError, VlmakeError
 from vlmake.images import ImageError
-from vlmake.inference import Asking, Question, accepted_predictions, make_question, refuse_failures, unanswered
+from vlmake.inference import (
+    Asking,
+    Question,
+    accepted_predictions,
+    make_question,
+    refuse_failures,
+    suspects,
+    unanswered,
+)
 from vlmake.journal import JournalWriter, epoch_of, settle_epoch, start_epoch
 
 ASKING = Asking("model digest", max_new_tokens=8)
@@ -38,6 +46,8 @@ class Echo:
             raise OutOfMemoryError("no room")
         if "poison" in texts:
             raise RuntimeError("no\nway")
+        if "device killer" in texts:
+            raise DeviceLostError("device-side assert")
         return [Output(text, self.finish_reason, 3, 1) for text in texts]
 
     def facts(self) -> dict[str, object]:
@@ -112,6 +122,28 @@ def test_one_sample_that_does_not_fit_is_a_model_error(tmp_path: Path) -> None:
     run(tmp_path, questions, Echo(room=0))
     found = accepted_predictions(tmp_path, questions, 0)
     assert [found[item.key].error for item in questions] == ["OutOfMemoryError: no room"] * 2
+
+
+def test_a_sample_that_stops_the_device_costs_no_other(tmp_path: Path) -> None:
+    """Each run stands for a new process; the same command is given until nothing but the sample is left."""
+    texts = ["device killer" if number in (5, 6) else f"text {number}" for number in range(16)]
+    questions = [question(str(number), text, str(number)) for number, text in enumerate(texts)]
+    runs = 0
+    while True:
+        found = accepted_predictions(tmp_path, questions, 0)
+        apart = suspects(questions, found)
+        keys = {item.key for item in apart}
+        todo = [item for item in unanswered(questions, found) if item.key not in keys]
+        answered = sum(item.status == "ok" for item in found.values())
+        if answered == 14:
+            break
+        runs += 1
+        assert runs <= 6, "a run got nowhere"
+        with pytest.raises(DeviceStoppedError, match=r"the device stopped working with \d sample\(s\), the first at"):
+            run(tmp_path, todo, Echo(), batch_size=4)
+            run(tmp_path, apart, Echo(), batch_size=1)
+    assert runs == 4
+    assert {item.index for item in apart} == {"5", "6"}
 
 
 def test_batches_hold_whole_groups_where_they_fit() -> None:

@@ -11,6 +11,10 @@ class OutOfMemoryError(Exception):
     """A batch did not fit the device's memory; a smaller one may."""
 
 
+class DeviceLostError(Exception):
+    """The device is in a state that only a new process gets out of; what it was working on may be the reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What one side said in one turn of a conversation."""
@@ -56,7 +60,8 @@ class Backend(Protocol):
     for the device.
 
     Either may raise for a batch; the caller then halves it until the faulty request is alone. An image that cannot be
-    decoded raises ``vlmake.images.ImageError``, a batch that does not fit ``OutOfMemoryError``.
+    decoded raises ``vlmake.images.ImageError``, a batch that does not fit ``OutOfMemoryError``, and after a
+    ``DeviceLostError`` nothing more can be asked of this backend.
     """
 
     capabilities: Capabilities

@@ -23,6 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlmake.backends.base import DeviceLostError
 from vlmake.backends.tensor_follower import COLLECTIVE_LIMIT, Frame, agree, join, packed, read_part
 from vlmake.errors import VlmakeError
 
@@ -59,6 +60,8 @@ class Team:
         self._uses_nccl = runtime.device == "cuda"
         self._lost: str | None = None  # why no further call can succeed
         self._released: str | None = None  # why rank 0 was freed from a collective
+        self._calls = 0
+        self._running: int | None = None  # the number of the call that some rank is still in
         folder = tempfile.TemporaryDirectory(prefix="vlmake-ranks-", ignore_cleanup_errors=True)
         self._folder, self.meeting = folder, Path(folder.name) / "meeting"
         self.followers: list[Follower] = []
@@ -83,33 +86,39 @@ class Team:
             try:
                 report = follower.reports.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
-                raise self._given_up(f"rank {follower.rank} reported nothing for {seconds:.0f} s") from None
+                report = {"state": "ended", "reason": f"it reported nothing for {seconds:.0f} s"}
             if report["state"] != state:
-                raise self._given_up(_told(follower.rank, report))
+                raise VlmakeError(f"model '{self._name}': {_told(follower.rank, report)}")
 
     def generate(self, generate: Callable[..., Any], **inputs: Any) -> Any:
         """Run one generation on every rank and return rank 0's answer.
 
         Tensors and plain values are sent to the followers. Raises what the model raises where all ranks agree on it,
-        VlmakeError where they no longer do: the model is then lost, and further calls fail in the same way.
+        DeviceLostError where they no longer do: further calls then fail in the same way.
         """
         import torch
 
         if self._lost:
-            raise VlmakeError(self._lost)
+            raise DeviceLostError(self._lost)
         tensors = {name: value for name, value in inputs.items() if isinstance(value, torch.Tensor)}
         message = packed(Frame({name: value for name, value in inputs.items() if name not in tensors}, tensors))
         fault: Exception | None = None
         answer = None
+        self._calls += 1
+        self._running = self._calls
         try:
             for follower in self.followers:
                 follower.tell(message)
             answer = generate(**inputs, logits_processor=[agree])
         except Exception as error:  # a model's code raises anything, and so does a broken connection
             fault = error
-        self._settle(fault)
-        if fault is not None:
-            raise fault
+        try:
+            self._settle(fault)
+            if fault is not None:
+                raise fault
+        finally:
+            self._running = None
+            fault = None  # it knows this frame, and would keep the batch's tensors alive
         return answer
 
     def close(self) -> None:
@@ -117,7 +126,7 @@ class Team:
         import torch.distributed as dist
 
         atexit.unregister(self.close)
-        self._lost = self._lost or f"model '{self._name}' is closed"
+        self._lost = self._lost or "the model is closed"
         for follower in self.followers:
             _end(follower)
         if dist.is_initialized():
@@ -128,7 +137,7 @@ class Team:
         self._folder.cleanup()
 
     def _settle(self, fault: Exception | None) -> None:
-        """Raise VlmakeError unless every rank ended the call in the same way."""
+        """Raise DeviceLostError unless every rank ended the call in the same way."""
         end = time.monotonic() + (_GRACE_SECONDS if fault else COLLECTIVE_LIMIT.total_seconds())
         expected = "failed" if fault else "done"
         for follower in self.followers:
@@ -141,24 +150,26 @@ class Team:
             if report["state"] != expected:
                 raise self._given_up(_told(follower.rank, report)) from fault
 
-    def _given_up(self, reason: str) -> VlmakeError:
-        self._lost = f"model '{self._name}' on {self._ranks} ranks is lost: {reason}; run the same command again"
+    def _given_up(self, reason: str) -> DeviceLostError:
+        self._lost = reason
         for follower in self.followers:
             _end(follower)
-        return VlmakeError(self._lost)
+        return DeviceLostError(reason)
 
     def _notice(self, follower: Follower, report: Mapping[str, str]) -> None:
         """Free rank 0 from a collective in which a follower that failed or died will never take part."""
         if report["state"] == "ended" and self._lost is None and self._released is None:
             self._release(_told(follower.rank, report))
         elif report["state"] == "failed":
-            timer = threading.Timer(_GRACE_SECONDS, self._release_if_behind, [follower, report])
+            timer = threading.Timer(
+                _GRACE_SECONDS, self._release_if_running, [self._running, _told(follower.rank, report)]
+            )
             timer.daemon = True
             timer.start()
 
-    def _release_if_behind(self, follower: Follower, report: Mapping[str, str]) -> None:
-        if not follower.reports.empty():  # rank 0 has not taken the report, so it still is in the call
-            self._release(_told(follower.rank, report))
+    def _release_if_running(self, call: int | None, reason: str) -> None:
+        if call is not None and self._running == call:
+            self._release(reason)
 
     def _release(self, reason: str) -> None:
         import torch.distributed as dist
@@ -261,7 +272,7 @@ def _listen(follower: Follower, notice: Callable[[Follower, Mapping[str, str]], 
 
 
 def _told(rank: int, report: Mapping[str, str]) -> str:
-    return f"rank {rank}: {report['reason'] or report['state']}"
+    return f"tensor parallel rank {rank}: {report['reason'] or report['state']}"
 
 
 def _end(follower: Follower) -> None:

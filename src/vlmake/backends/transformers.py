@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vlmake.backends import self_check, sharing
-from vlmake.backends.base import Capabilities, Output, OutOfMemoryError, Request
+from vlmake.backends.base import Capabilities, DeviceLostError, OutOfMemoryError, Output, Request
 from vlmake.backends.groups import UnfitModelError, UnlikeError
 from vlmake.backends.loading import load_model, loading_facts
 from vlmake.backends.preparing import Prepared, Preparer
@@ -82,6 +82,9 @@ class TransformersBackend:
                     outputs |= {place: self._output(ids, tokens) for place, ids, tokens in rows}
         except torch.OutOfMemoryError as error:
             reason = str(error).split(". ")[0]
+        except RuntimeError as error:
+            self._refuse_lost_device(error)
+            raise
         else:
             return [outputs[place] for place in range(len(outputs))]
         # Outside the handler: the exception would keep the batch's tensors alive.
@@ -200,6 +203,17 @@ class TransformersBackend:
         return dict(inputs.to(self._model.device, dtype=self._model.dtype))
 
     # -- what goes in and out
+
+    def _refuse_lost_device(self, error: RuntimeError) -> None:
+        """Raise DeviceLostError if the device answers nothing any more: after a failed assertion in a kernel, say."""
+        import torch
+
+        if self._model.device.type == "cpu":
+            return
+        try:
+            torch.zeros(1, device=self._model.device).item()
+        except RuntimeError:
+            raise DeviceLostError(" ".join(str(error).split())[:200]) from None
 
     def _open_modes(self) -> list[str]:
         return [mode for mode, state in self._modes.items() if state in ("unchecked", "equal")]

@@ -1,7 +1,10 @@
 """The one template that the test checkpoint names."""
 
+import os
 from dataclasses import dataclass, field
 from enum import Enum, auto
+
+assert "HF_TOKEN" not in os.environ, "code of a checkpoint must not see the user's token"
 
 
 class SeparatorStyle(Enum):
