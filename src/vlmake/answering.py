@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from vlmake.backends.base import Backend, DeviceLostError, OutOfMemoryError, Output, Request, Turn
 from vlmake.errors import DeviceStoppedError
-from vlmake.inference import ALONE, Asking, Question, prediction, unasked
-from vlmake.journal import JournalWriter
+from vlmake.inference import Asking, Question, prediction, unasked
+from vlmake.journal import ALONE, JournalWriter
 
 Result = Output | Exception
 Submit = Callable[[Callable[[], Any]], Callable[[], Any]]

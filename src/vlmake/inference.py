@@ -8,7 +8,7 @@ from typing import Any
 from vlmake.backends.base import Output
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageError
-from vlmake.journal import Prediction, read_journal
+from vlmake.journal import Prediction, read_journal, stopped_alone, stopped_device
 from vlmake.prompts import Part
 from vlmake.store import canonical_json, text_digest
 
@@ -125,17 +125,13 @@ def unanswered(questions: Sequence[Question], answers: Mapping[str, Prediction])
     ]
 
 
-ALONE = "alone"  # how an error is marked whose sample was the only one the device was working on
-
-
 def suspects(questions: Sequence[Question], answers: Mapping[str, Prediction]) -> list[Question]:
     """Return the questions that a device stopped working at, those that were alone last.
 
     They are asked one by one after all others, so that one that takes the device down again costs nothing else.
     """
-    errors = {question.key: answers[question.key].error or "" for question in questions if question.key in answers}
-    found = [question for question in questions if errors.get(question.key, "").startswith("DeviceLostError")]
-    return sorted(found, key=lambda question: errors[question.key].startswith(f"DeviceLostError: {ALONE}"))
+    found = [item for item in questions if item.key in answers and stopped_device(answers[item.key])]
+    return sorted(found, key=lambda item: stopped_alone(answers[item.key]))
 
 
 def refuse_failures(

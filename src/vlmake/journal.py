@@ -21,6 +21,9 @@ from vlmake.store import disk_errors, sync_folder, write_text
 Status = Literal["ok", "empty", "truncated", "refused", "bad_image", "model_error"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
+DEVICE_LOST = "DeviceLostError"  # how the error begins of a sample that a device was working on when it stopped
+ALONE = "alone"  # what follows if no other sample was in its batch
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -105,8 +108,8 @@ def parse_line(line: bytes) -> Prediction | None:
 def read_journal(folder: Path, keys: Iterable[str]) -> dict[str, Prediction]:
     """Return the accepted prediction of each wanted key.
 
-    Among several records of a key the highest epoch wins, within it an answer wins over a model error, and then
-    the first in (file name, line) order, so the choice depends on the files alone.
+    Among several records of a key the highest epoch wins, within it an answer wins over a model error, among errors
+    one that says that the sample alone stopped a device, and then the first in (file name, line) order, so the choice depends on the files alone.
     """
     wanted = frozenset(keys)
     best: dict[str, Prediction] = {}
@@ -114,6 +117,16 @@ def read_journal(folder: Path, keys: Iterable[str]) -> dict[str, Prediction]:
         if item.key in wanted and (item.key not in best or _rank(item) > _rank(best[item.key])):
             best[item.key] = item
     return best
+
+
+def stopped_device(item: Prediction) -> bool:
+    """Tell whether a device stopped working while it was at this sample, alone or among others."""
+    return (item.error or "").startswith(DEVICE_LOST)
+
+
+def stopped_alone(item: Prediction) -> bool:
+    """Tell whether a device stopped working while it was at this sample and no other."""
+    return (item.error or "").startswith(f"{DEVICE_LOST}: {ALONE}")
 
 
 def epoch_of(folder: Path, dataset: str) -> int:
@@ -160,5 +173,5 @@ def _records(folder: Path) -> Iterator[Prediction]:
                     yield item
 
 
-def _rank(item: Prediction) -> tuple[int, bool]:
-    return item.epoch, item.status != "model_error"
+def _rank(item: Prediction) -> tuple[int, bool, bool]:
+    return item.epoch, item.status != "model_error", stopped_alone(item)

@@ -40,7 +40,7 @@ class Rules:
             "tiles": f"equal in number and shape, every value within {PIXELS:g}",
             "logits": logits,
             "answer ids": "equal" if exact else "reported: a near tie may fall either way in half precision",
-            "answer text": "equal where the ids are; reported for ids that spell no UTF-8, which each library shows its way",
+            "answer text": "equal where the ids are, but for ids that spell no UTF-8",
         }
 
 

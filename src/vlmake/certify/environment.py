@@ -85,9 +85,14 @@ def make_environment(requirements: Path, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         print(f"making {folder} from {requirements}; it takes a few minutes", file=sys.stderr, flush=True)
         _call([sys.executable, "-m", "venv", str(folder)], folder)
-        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", str(requirements)]
-        _call([str(_python(folder)), *install], folder)
+        install(_python(folder), requirements, folder)
         write_text(folder / _MADE, requirements.read_text(encoding="utf-8"))
+
+
+def install(python: Path, requirements: Path, folder: Path) -> None:
+    """Install a list by an interpreter's own pip into the environment ``folder``, or raise VlmakeError that names it."""
+    quietly = ["install", "--quiet", "--disable-pip-version-check"]
+    _call([str(python), "-m", "pip", *quietly, "--requirement", str(requirements)], folder)
 
 
 def _call(command: Sequence[str], folder: Path) -> None:

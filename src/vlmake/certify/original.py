@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.machinery
+import importlib.metadata
 import inspect
 import json
 import os
@@ -316,6 +317,12 @@ def _load_tokenizer(folder: str) -> Any:
 
 def _versions(accepted: list[str] | None) -> dict[str, str]:
     """Return the versions of what counts; refuse an interpreter that lacks something or has other transformers."""
+    here = _installed("transformers")
+    if accepted and here and not _numbers(accepted[0]) <= _numbers(here) <= _numbers(accepted[1]):
+        raise OriginalError(
+            f"{sys.executable} has transformers {here}, and the published code runs under {accepted[0]} to"
+            f" {accepted[1]}; use the pinned environment"
+        )
     found = {"python": sys.version.split()[0]}
     missing = []
     for name in NEEDED:
@@ -325,12 +332,15 @@ def _versions(accepted: list[str] | None) -> dict[str, str]:
             missing.append(f"{name} ({error})")
     if missing:
         raise OriginalError(f"{sys.executable} cannot import {', '.join(missing)}; use the pinned environment")
-    if accepted and not _numbers(accepted[0]) <= _numbers(found["transformers"]) <= _numbers(accepted[1]):
-        raise OriginalError(
-            f"{sys.executable} has transformers {found['transformers']}, and the published code runs under"
-            f" {accepted[0]} to {accepted[1]}; use the pinned environment"
-        )
     return found
+
+
+def _installed(package: str) -> str | None:
+    """Return a package's version without importing it, which may take seconds."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _numbers(version: str) -> list[int]:

@@ -122,18 +122,18 @@ class Converted:
         request = Request([Turn("user", prompt.parts)], prompt.images, max_new_tokens, prompt.pixels)
         try:
             (part,) = self._backend.prepare([request])
+            tiles = part.inputs.get("pixel_values")  # before it is rounded to the model's number format in place
             (output,), answers = self._backend.traced(part)
         except Exception as error:  # a backend may raise anything
             raise VlmakeError(
                 f"the converted model fails at prompt {prompt.name}: {type(error).__name__}: {error}"
             ) from error
         ids = part.inputs["input_ids"][0][part.inputs["attention_mask"][0] == 1].tolist()
-        tiles = part.inputs["pixel_values"].float().numpy() if "pixel_values" in part.inputs else None
         assert answers.first_logits is not None
         logits = answers.first_logits[0].float().cpu().numpy()
         ended = output.finish_reason == "stop"
         answer_ids = answers.ids[0][: output.completion_tokens - ended]
-        return Seen(ids, tiles, logits, answer_ids, output.text.strip())
+        return Seen(ids, None if tiles is None else tiles.numpy(), logits, answer_ids, output.text.strip())
 
     def facts(self) -> dict[str, Any]:
         """Return the effective settings of the backend, without times."""
