@@ -35,9 +35,15 @@ def open_model(spec: ModelSpec, threads: int, stack: ExitStack) -> LoadedModel:
     if lease.devices:
         print(f"{spec.name}: {gpus.describe(lease)}", file=sys.stderr, flush=True)
     runtime = RuntimeOptions(model_spec.choose_device(spec.entry), threads)
-    workers = 0 if runtime.device == "cpu" else min(_MOST_HOST_WORKERS, len(os.sched_getaffinity(0)))
+    workers = 0 if runtime.device == "cpu" else min(_MOST_HOST_WORKERS, _usable_cpus())
     names = tuple(device.id for device in lease.devices)
     return LoadedModel(backends.load(spec, runtime), names, Pace(spec.entry.batch_size, workers))
+
+
+def _usable_cpus() -> int:
+    """Return how many cores this process may use: fewer than the machine has in a container or a SLURM job."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def answer_shard(shard: Shard, spec: ModelSpec, opened: Callable[[], LoadedModel]) -> None:

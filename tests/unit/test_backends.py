@@ -11,10 +11,13 @@ from PIL import Image
 
 from tests import checkpoints
 from tests.conftest import BENCHMARKS, TINY_VLM, read_tsv
+from vlmake.answering import Pace, answer
 from vlmake.backends import load
 from vlmake.backends.base import Backend, Output, Request, Turn
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageError
+from vlmake.inference import Asking, accepted_predictions, make_question
+from vlmake.journal import JournalWriter
 from vlmake.model_spec import ModelSpec, RuntimeOptions
 from vlmake.registry import ModelEntry
 
@@ -94,7 +97,9 @@ def test_trained_model_stops_by_itself() -> None:
     header, first, *_ = read_tsv(BENCHMARKS / "ShapesMME.tsv")
     row = dict(zip(header, first, strict=True))
     messages = [{"type": "image", "image": "first"}, {"type": "text", "text": row["question"]}]
-    (answer,) = answers(open_backend(TINY_VLM), [Request([Turn("user", messages)], {"first": base64.b64decode(row["image"])}, 16)])
+    (answer,) = answers(
+        open_backend(TINY_VLM), [Request([Turn("user", messages)], {"first": base64.b64decode(row["image"])}, 16)]
+    )
     assert answer.text in ("Yes", "No")
     assert answer.finish_reason == "stop"
     assert 1 <= answer.completion_tokens < 16
@@ -155,3 +160,37 @@ def test_more_tokens_than_positions_are_refused() -> None:
 def test_image_token_in_the_text_is_refused() -> None:
     with pytest.raises(ValueError, match="the text contains <image>"):
         answers(open_backend(TINY_VLM), [request("What does <image> mean?", "red")])
+
+
+def test_host_threads_ahead_of_the_model_change_no_answer(tmp_path: Path) -> None:
+    """Several threads tokenise and tile at once; every answer is the one that a single thread gets."""
+
+    class Stored:
+        def bytes(self, digest: str) -> bytes:
+            return PICTURES[digest]
+
+    asking = Asking("digest", 6)
+    colors = [list(PICTURES)[number // 5 % 3] for number in range(60)]
+    questions = [
+        make_question(
+            asking,
+            str(number),
+            [{"type": "image", "image": color}, {"type": "text", "text": f"Is number {number * 7919} in it?"}],
+            None,
+        )
+        for number, color in enumerate(colors)
+    ]
+    backend = open_backend(TINY_VLM)
+    told = []
+    for workers in (0, 4):
+        folder = tmp_path / str(workers)
+        answer(
+            questions, backend, Stored(), JournalWriter(folder), asking, Pace(4, workers), epoch=0, advance=told.append
+        )
+    first, second = (accepted_predictions(tmp_path / name, questions, 0) for name in ("0", "4"))
+    assert len(first) == len({item.index for item in first.values()}) == 60
+    assert {key: item.prediction for key, item in first.items()} == {
+        key: item.prediction for key, item in second.items()
+    }
+    assert all(item.status != "model_error" for item in second.values())
+    assert sum(told) == 120

@@ -149,16 +149,25 @@ def test_nothing_but_the_certificate_is_left_behind(certified: Certified) -> Non
 
 
 def test_a_conversion_with_another_weight_is_refused(
-    certified: Certified, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    certified: Certified,
+    original: Original,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In this process, which has the libraries loaded; the original runs in its own one as ever."""
+    """The original's interpreter gives again what it gave before; the converted side runs in this process."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\ncp {original.folder}/results.json {original.folder}/*.npy .\n")
+    python.chmod(0o755)
     shutil.copytree(certified.place.home, tmp_path / "home")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home" / "cache"))
     monkeypatch.chdir(certified.place.folder)
+    words = ["Mini", "--python", str(python), "--device", "cpu", "--threads", "1", "--samples", "3"]
+    words += ["--max-new-tokens", str(NEW_TOKENS), "--work-dir", str(tmp_path)]
+    assert not command.main(words, standalone_mode=False), "unchanged, it is certified"
     change_weight(next((tmp_path / "home" / "cache" / "vlmake" / "models").glob("internvl2-*")))
-    words = [*CERTIFY[1:], "--samples", "1", "--max-new-tokens", "1", "--work-dir", str(tmp_path)]
     assert command.main(words, standalone_mode=False) == 1
-    assert "not certified in float32: 1 of 1 prompts differ in logits" in " ".join(capsys.readouterr().out.split())
+    assert "not certified in float32: 3 of 3 prompts differ in logits" in " ".join(capsys.readouterr().out.split())
     content = json.loads((tmp_path / "certify" / "Mini.json").read_text(encoding="utf-8"))
     assert (content["verdict"], content["prompts"][0]["ids_differ_at"]) == ("differs", None)
 

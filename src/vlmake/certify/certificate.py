@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -13,6 +13,17 @@ from rich.text import Text
 from vlmake.certify.comparison import Row
 from vlmake.certify.course import Outcome
 
+_COLUMNS: Mapping[str, Literal["left", "right"]] = {
+    "prompt": "left",
+    "tokens": "right",
+    "tiles": "right",
+    "ids": "left",
+    "pixels": "right",
+    "logits": "right",
+    "allowed": "right",
+    "best": "left",
+    "answer": "left",
+}
 _LIBRARIES = ("vlmake", "torch", "transformers", "tokenizers", "numpy", "pillow")
 
 
@@ -38,24 +49,24 @@ def certified(rows: Sequence[Row]) -> bool:
 
 
 def print_table(rows: Sequence[Row], console: Console | None = None) -> None:
-    """Print a line for each prompt, and one with the furthest of each column."""
-    table = Table(box=box.SIMPLE, show_footer=True)
-    equal = sum(row.ids_differ_at is None for row in rows)
-    answers = sum(row.answer_ids_equal for row in rows)
-    tokens = sum(row.best_token_equal for row in rows)
-    numbers = {"justify": "right", "no_wrap": True}
-    table.add_column("prompt", footer=f"{len(rows)} prompts")
-    table.add_column("tokens", **numbers)  # type: ignore[arg-type]
-    table.add_column("tiles", footer=str(sum(row.tiles for row in rows)), **numbers)  # type: ignore[arg-type]
-    table.add_column("ids", footer=f"{equal} equal")
-    table.add_column("pixels apart", footer=_furthest([row.pixels_apart for row in rows if row.tiles]))
-    table.add_column("logits apart", footer=_furthest([row.logits_apart for row in rows]))
-    table.add_column("allowed")
-    table.add_column("best token", footer=f"{tokens} equal")
-    table.add_column("answer", footer=f"{answers} equal")
+    """Print a line for each prompt, and one on all of them."""
+    console = console or Console()
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for name, justify in _COLUMNS.items():
+        table.add_column(name, justify=justify)
     for row in rows:
         table.add_row(*_cells(row), style="bold red" if row.faults else None)
-    (console or Console()).print(table)
+    console.print(table)
+    ids = sum(row.ids_differ_at is None for row in rows)
+    answers = sum(row.answer_ids_equal for row in rows)
+    pixels = _furthest([row.pixels_apart for row in rows if row.tiles])
+    logits = _furthest([row.logits_apart for row in rows])
+    console.print(
+        f"of {len(rows)} prompts: ids equal {ids}, answers equal {answers}, {sum(row.tiles for row in rows)} tiles at"
+        f" most {pixels} apart, logits at most {logits} apart",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def _cells(row: Row) -> list[Text]:
@@ -82,7 +93,9 @@ def _word(equal: bool) -> str:
 def _answer(row: Row) -> str:
     if not row.answer_ids_equal:
         return "differs"
-    return "equal" if row.answers_equal else "text differs"
+    if row.answers_equal:
+        return "equal"
+    return "text differs" if "answer text" in row.faults else "bytes differ"  # only in ids that spell no UTF-8
 
 
 def _number(value: float | None) -> str:

@@ -90,7 +90,7 @@ def make_environment(requirements: Path, folder: Path) -> None:
 
 
 def install(python: Path, requirements: Path, folder: Path) -> None:
-    """Install a list by an interpreter's own pip into the environment ``folder``, or raise VlmakeError that names it."""
+    """Install a list by an interpreter's own pip; raise VlmakeError that names the environment ``folder``."""
     quietly = ["install", "--quiet", "--disable-pip-version-check"]
     _call([str(python), "-m", "pip", *quietly, "--requirement", str(requirements)], folder)
 

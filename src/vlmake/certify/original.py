@@ -14,8 +14,8 @@ import importlib
 import importlib.machinery
 import importlib.metadata
 import inspect
+import io
 import json
-import os
 import sys
 import types
 from pathlib import Path
@@ -50,7 +50,10 @@ def run(job: dict[str, Any]) -> None:
     original = Original(job, reference)
     prompts = []
     for number, prompt in enumerate(job["prompts"]):
-        prompts.append(original.answer(number, prompt))
+        try:
+            prompts.append(original.answer(number, prompt))
+        except Exception as error:
+            raise OriginalError(f"prompt {prompt['name']}: {type(error).__name__}: {error}") from error
         print("done", number, flush=True)
     results = {
         "versions": versions,
@@ -268,12 +271,7 @@ def _stack(tiles: list[Any]) -> Any:
 def _description(pixels: Any) -> dict[str, Any] | None:
     if pixels is None:
         return None
-    return {
-        "shape": list(pixels.shape),
-        "sha256": hashlib.sha256(pixels.tobytes()).hexdigest(),
-        "mean": float(pixels.mean(dtype="float64")),
-        "max": float(pixels.max()),
-    }
+    return {"shape": list(pixels.shape), "sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}
 
 
 def _load(job: dict[str, Any], reference: str, dtype: Any) -> Any:
@@ -386,18 +384,14 @@ def _code(folder: str) -> dict[str, str]:
 def _save(file: Path, array: Any) -> None:
     import numpy
 
-    part = file.with_suffix(".part")
-    with part.open("wb") as written:
-        numpy.save(written, array, allow_pickle=False)
-    part.replace(file)
+    content = io.BytesIO()
+    numpy.save(content, array, allow_pickle=False)
+    _write(file, content.getvalue())
 
 
 def _write(file: Path, content: bytes) -> None:
     part = file.with_suffix(".part")
-    with part.open("wb") as written:
-        written.write(content)
-        written.flush()
-        os.fsync(written.fileno())
+    part.write_bytes(content)
     part.replace(file)
 
 

@@ -102,8 +102,9 @@ def run_original(
             try:
                 for line in child.stdout:
                     advance(line.startswith(b"done "))
-            finally:
+            except BaseException:
                 child.kill()
+                raise
     if child.wait():
         raise VlmakeError(_why(child.returncode, python, folder / "original.log"))
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))

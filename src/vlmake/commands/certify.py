@@ -89,7 +89,7 @@ def command(
             Settings(
                 dtype=dtype,
                 device=model_spec.choose_device(entry),
-                device_map=entry.device_map,
+                device_map=entry.device_map or ("auto" if entry.tensor_parallel else None),
                 threads=threads or len(os.sched_getaffinity(0)),
                 max_new_tokens=max_new_tokens,
                 transformers=None if any_version else environment.PUBLISHED[converter].transformers,

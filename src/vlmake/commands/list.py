@@ -68,7 +68,7 @@ def _row(name: str, entry: ModelEntry | DatasetEntry) -> tuple[str, ...]:
         checkpoint,
         entry.architecture or ("its own code" if entry.trust_remote_code else ""),
         str(entry.gpus),
-        entry.verified if entry.verified != "unverified" else "",
+        entry.verified,
         ", ".join(entry.environment),
         ", ".join(alias for alias in entry.aliases if alias not in shown),
     )
