@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from typing import Any, Protocol
 
 from vlmake.backends.base import Backend, DeviceLostError, OutOfMemoryError, Output, Request, Turn
@@ -160,7 +161,7 @@ def _suspected(error: DeviceLostError, batch: Sequence[Question]) -> DeviceLostE
 def take_batch(waiting: deque[Question], size: int) -> list[Question]:
     """Take the next batch from the front: whole groups of questions on the same images, as many as fit.
 
-    A group larger than ``size`` fills a batch of its own and leaves its rest for the next.
+    A group larger than ``size`` is cut into equal parts.
     """
     batch: list[Question] = []
     while waiting and len(batch) < size:
@@ -174,14 +175,13 @@ def take_batch(waiting: deque[Question], size: int) -> list[Question]:
 
 
 def _first_group(waiting: deque[Question], most: int) -> list[Question]:
-    """Return the leading questions on the same images, up to ``most``."""
+    """Return the leading questions on the same images; of more than ``most``, the first of equal parts."""
     shown = _images(waiting[0])
-    group: list[Question] = []
-    for question in waiting:
-        if len(group) == most or _images(question) != shown or (group and not shown):
-            break
-        group.append(question)
-    return group
+    if not shown:
+        return [waiting[0]]
+    group = list(takewhile(lambda question: _images(question) == shown, waiting))
+    parts = -(-len(group) // most)
+    return group[: -(-len(group) // parts)]
 
 
 def _images(question: Question) -> list[str]:

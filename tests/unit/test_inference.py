@@ -152,7 +152,7 @@ def test_batches_hold_whole_groups_where_they_fit() -> None:
     sizes = []
     while waiting:
         sizes.append("".join(item.messages[0]["image"] for item in take_batch(waiting, 4)))
-    assert sizes == ["aaa", "bbb", "cccc", "cccc", "cde"]
+    assert sizes == ["aaa", "bbb", "ccc", "ccc", "cccd", "e"]
 
 
 def test_broken_image_is_no_model_error(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ class TransformersBackend:
         self._model = model
         self._loading = loading
         self._tokenizer = processor.tokenizer
-        self._preparer = Preparer(processor, entry.system, self.capabilities)
+        pinned = model.device.type == "cuda"
+        self._preparer = Preparer(processor, entry.system, self.capabilities, model.dtype, pinned=pinned)
         self._stop_ids = _stop_ids(model)
         sharing_mode = "off" if entry.tensor_parallel else entry.image_groups  # other ranks only repeat `generate`
         self._modes = dict.fromkeys(_SHARING[sharing_mode], "unchecked")  # or "equal", or why it is not taken
@@ -200,7 +201,7 @@ class TransformersBackend:
         return Answers(sequences[:, prompt:].tolist(), kept[0] if kept else None)
 
     def _on_device(self, inputs: Any) -> dict[str, Any]:
-        return dict(inputs.to(self._model.device, dtype=self._model.dtype))
+        return {name: tensor.to(self._model.device, non_blocking=True) for name, tensor in inputs.items()}
 
     # -- what goes in and out
 
