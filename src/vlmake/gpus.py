@@ -51,8 +51,8 @@ class Lease:
 def lease(count: int, what: str, *, folder: Path = LOCK_FOLDER) -> Iterator[Lease]:
     """Hold ``count`` of the visible devices, all or nothing, waiting for them if need be.
 
-    Yields an empty lease if ``count`` is 0 or the machine has no devices, and all visible devices, unlocked, where SLURM
-    gave this job just these. A SLURM job that sees more (an allocation in which several jobs run) leases among them.
+    Yields an empty lease if ``count`` is 0 or the machine has no devices, and all visible devices, unlocked, where
+    SLURM gave this job just these. A SLURM job that sees more (several jobs in one allocation) leases among them.
 
     Args:
         count: Devices wanted.

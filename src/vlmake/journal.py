@@ -109,7 +109,8 @@ def read_journal(folder: Path, keys: Iterable[str]) -> dict[str, Prediction]:
     """Return the accepted prediction of each wanted key.
 
     Among several records of a key the highest epoch wins, within it an answer wins over a model error, among errors
-    one that says that the sample alone stopped a device, and then the first in (file name, line) order, so the choice depends on the files alone.
+    one that says that the sample alone stopped a device, and then the first in (file name, line) order, so the choice
+    depends on the files alone.
     """
     wanted = frozenset(keys)
     best: dict[str, Prediction] = {}

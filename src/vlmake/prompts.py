@@ -85,9 +85,7 @@ def check_columns(columns: Collection[str]) -> None:
         raise VlmakeError(f"the benchmark has no column 'question'; its columns are {', '.join(columns)}")
 
 
-def render(
-    task: Task, sample: Sample, images: Sequence[str], template: str, frames: Frames = _NO_FRAMES
-) -> list[Part]:
+def render(task: Task, sample: Sample, images: Sequence[str], template: str, frames: Frames = _NO_FRAMES) -> list[Part]:
     """Return the messages of one sample: its images (digests) first, then the text."""
     parts: list[Part] = [{"type": "image", "image": digest} for digest in images]
     return [*parts, {"type": "text", "text": question_text(task, sample, template, frames)}]

@@ -52,7 +52,9 @@ GROUPED = [
     ask("Which of the two?", "c", "d"),
     ask("Are they alike, or not at all?", "c", "d"),
 ]
-TEXT_FIRST = [ask(text, name, text_first=True) for name in "ab" for text in ("What is this?", "Is it red or is it blue?")]
+TEXT_FIRST = [
+    ask(text, name, text_first=True) for name in "ab" for text in ("What is this?", "Is it red or is it blue?")
+]
 
 
 def open_backend(folder: Path, family: str, **settings: object) -> TransformersBackend:
@@ -87,9 +89,7 @@ def plain(folder: Path, family: str) -> list[list[Output]]:
 
 
 @pytest.mark.parametrize("mode", ["auto", "features"])
-def test_shared_pictures_give_the_same_answers(
-    folder: Path, family: str, plain: list[list[Output]], mode: str
-) -> None:
+def test_shared_pictures_give_the_same_answers(folder: Path, family: str, plain: list[list[Output]], mode: str) -> None:
     backend = open_backend(folder, family, image_groups=mode)
     for _ in range(2):  # the first batch is the self-check, the second relies on it
         assert answers(backend, GROUPED) == plain[0]

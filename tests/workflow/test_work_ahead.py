@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from collections import Counter, defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,7 @@ def test_four_devices_are_busy_until_no_shard_is_left(workplace: Workplace, tmp_
         busy[device].append((record["started"], record["ended"]))
     assert set(busy) == set(devices.split(",")), "every device worked"
     for spans in busy.values():
-        ordered = sorted(spans)
-        assert all(end <= start for (_, end), (start, _) in zip(ordered, ordered[1:], strict=False)), "one job at a time"
+        assert all(one[1] <= other[0] for one, other in pairwise(sorted(spans))), "one job at a time"
     last_start = max(start for spans in busy.values() for start, _ in spans)
     for device, spans in busy.items():
         assert max(end for _, end in spans) >= last_start, f"{device} stopped while shards were still to be had"

@@ -56,12 +56,11 @@ class Capabilities:
 
 
 class Backend(Protocol):
-    """A loaded model, in two halves: ``prepare`` works on the host and may run ahead in a thread, ``generate`` waits
-    for the device.
+    """A loaded model in two halves: ``prepare`` works on the host, ``generate`` on the device.
 
-    Either may raise for a batch; the caller then halves it until the faulty request is alone. An image that cannot be
-    decoded raises ``vlmake.images.ImageError``, a batch that does not fit ``OutOfMemoryError``, and after a
-    ``DeviceLostError`` nothing more can be asked of this backend.
+    ``prepare`` may run ahead in threads. Either may raise for a batch; the caller then halves it until the faulty
+    request is alone. An image that cannot be decoded raises ``vlmake.images.ImageError``, a batch that does not fit
+    ``OutOfMemoryError``, and after a ``DeviceLostError`` nothing more can be asked of this backend.
     """
 
     capabilities: Capabilities

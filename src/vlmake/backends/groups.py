@@ -60,6 +60,8 @@ def split(prompts: Sequence[Prompt], tokenizer: Any, placeholder: str, bos: bool
     parts = [_parts(prompt.text, placeholder) for prompt in prompts]
     rows = []
     mark = tokenizer(placeholder, add_special_tokens=False)["input_ids"]
+    if len(mark) != 1:
+        raise UnlikeError(f"{placeholder} is not one token: what stands beside it may be joined with it")
     for prompt, (before, middle, after) in zip(prompts, parts, strict=True):
         group = number[prompt.shared]
         if middle != parts[firsts[group]][1]:

@@ -1,5 +1,4 @@
-"""Generation for prompts that share pictures: each picture is encoded once, and where prompts begin with it, its
-attention keys and values are computed once as well.
+"""Generation for prompts that share pictures.
 
 ``prefix``: the prompts of a group are the same up to the end of their pictures. That prefix runs once a group; its
 cache is repeated for the group's prompts, which go on from there.
