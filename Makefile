@@ -10,7 +10,7 @@ demo: $(VENV)/vlmake.installed ## Evaluate the built-in model on a built-in benc
 	$(BIN)/vlmake run --model TinyVLM --data ShapesMME
 
 test: check ## Everything that must hold
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(VENV)/development.installed ## Format, lint, types, spelling
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pre-commit run --all-files --show-diff-on-failure

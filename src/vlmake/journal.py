@@ -120,6 +120,15 @@ def read_journal(folder: Path, keys: Iterable[str]) -> dict[str, Prediction]:
     return best
 
 
+def failed_since(folder: Path, moment_ns: int) -> set[str]:
+    """Return the keys of all model errors in files that were written to after a moment (Unix time, ns).
+
+    A writer has its file to itself and writes for one job only, so these are the failures of the jobs since then.
+    """
+    files = [file for file in sorted(folder.glob("*.jsonl")) if file.stat().st_mtime_ns >= moment_ns]
+    return {item.key for item in _records_of(files) if item.status == "model_error"}
+
+
 def stopped_device(item: Prediction) -> bool:
     """Tell whether a device stopped working while it was at this sample, alone or among others."""
     return (item.error or "").startswith(DEVICE_LOST)
@@ -167,7 +176,11 @@ def _read_epoch(file: Path) -> tuple[int, bool]:
 
 
 def _records(folder: Path) -> Iterator[Prediction]:
-    for file in sorted(folder.glob("*.jsonl")):
+    return _records_of(sorted(folder.glob("*.jsonl")))
+
+
+def _records_of(files: Iterable[Path]) -> Iterator[Prediction]:
+    for file in files:
         with file.open("rb") as lines:
             for line in lines:
                 if (item := parse_line(line)) is not None:

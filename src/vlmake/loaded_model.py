@@ -3,9 +3,10 @@
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 from vlmake import backends, gpus, model_spec, run_record
 from vlmake.answering import Course, Pace, answer, askable, set_aside_broken
@@ -14,7 +15,7 @@ from vlmake.images import ImageStore
 from vlmake.journal import JournalWriter
 from vlmake.model_spec import ModelSpec, RuntimeOptions
 from vlmake.progress import progress
-from vlmake.shard_work import Shard
+from vlmake.shard_work import Shard, Todo
 
 _MOST_HOST_WORKERS = 8  # threads that decode and tile ahead of one device: a photo takes them 30 to 140 ms
 
@@ -34,10 +35,12 @@ def open_model(spec: ModelSpec, threads: int, stack: ExitStack) -> LoadedModel:
     gpus.apply(lease)
     if lease.devices:
         print(f"{spec.name}: {gpus.describe(lease)}", file=sys.stderr, flush=True)
-    runtime = RuntimeOptions(model_spec.choose_device(spec.entry), threads)
+    runtime = RuntimeOptions(model_spec.choose_device(spec.entry), threads, lease.descriptors)
     workers = 0 if runtime.device == "cpu" else min(_MOST_HOST_WORKERS, _usable_cpus())
     names = tuple(device.id for device in lease.devices)
-    return LoadedModel(backends.load(spec, runtime), names, Pace(spec.entry.batch_size, workers))
+    backend = backends.load(spec, runtime)
+    stack.callback(backend.close)
+    return LoadedModel(backend, names, Pace(spec.entry.batch_size, workers))
 
 
 def _usable_cpus() -> int:
@@ -46,38 +49,38 @@ def _usable_cpus() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def answer_shard(shard: Shard, spec: ModelSpec, opened: Callable[[], LoadedModel]) -> None:
-    """Answer what is still open of a shard whose rows are held; the model is opened only if a question needs it."""
-    todo, suspects = shard.todo()
-    if not (todo or suspects):
+def answer_shard(shard: Shard, todo: Todo, spec: ModelSpec, opened: Callable[[], LoadedModel]) -> None:
+    """Answer questions of a shard whose rows are held; the model is opened only if a question needs it."""
+    if not (todo.questions or todo.apart):
         return
     files = shard.files
     part = f" {files.shard + 1}/{files.shards}" if files.shards > 1 else ""
-    known = len(shard.questions) - len(todo) - len(suspects)
-    writer = JournalWriter(files.journal)
+    known = len(shard.questions) - len(todo.questions) - len(todo.apart)
     with (
+        closing(JournalWriter(files.journal)) as writer,
         ImageStore(files.images) as images,
         progress(f"{spec.name} {files.dataset}{part}", len(shard.questions), known) as advance,
     ):
-        if broken := set_aside_broken(todo, writer, shard.asking, shard.epoch):
+        if broken := set_aside_broken(todo.questions, writer, shard.asking, shard.epoch):
             advance(broken)
-        for questions, alone in ((askable(todo), False), (askable(suspects), True)):
+        for questions, alone in ((askable(todo.questions), False), (askable(todo.apart), True)):
             if not questions:
                 continue
             loaded = opened()
-            pace = Pace(1) if alone else loaded.pace
-            started = time.time()
+            pace = replace(loaded.pace, batch_size=1) if alone else loaded.pace
+            before, started = loaded.backend.facts(), time.time()
             course = answer(
                 questions, loaded.backend, images, writer, shard.asking, pace, epoch=shard.epoch, advance=advance
             )
-            _record(shard, spec, loaded, course, started)
-            if not alone:
-                loaded.pace = replace(pace, batch_size=course.batch_size)
-    writer.close()
+            _record(shard, spec, loaded, course, before, started)
+            if not alone:  # what did not fit were perhaps this benchmark's pictures: grow again, step by step
+                loaded.pace = replace(pace, batch_size=min(spec.entry.batch_size, 2 * course.batch_size))
 
 
-def _record(shard: Shard, spec: ModelSpec, loaded: LoadedModel, course: Course, started: float) -> None:
-    """Keep how the shard's answers were made."""
+def _record(
+    shard: Shard, spec: ModelSpec, loaded: LoadedModel, course: Course, before: Mapping[str, Any], started: float
+) -> None:
+    """Keep how the shard's answers were made; ``before`` are the backend's facts of the moment when that began."""
     content = {
         "dataset": shard.files.dataset,
         "shard": shard.files.shard,
@@ -89,6 +92,6 @@ def _record(shard: Shard, spec: ModelSpec, loaded: LoadedModel, course: Course, 
         "batch_size": [loaded.pace.batch_size, course.batch_size],
         "host_workers": loaded.pace.host_workers,
         "events": course.events,
-        "backend": loaded.backend.facts(),
+        "backend": run_record.since(before, loaded.backend.facts()),
     }
     run_record.write_record(run_record.new_record(shard.files.journal), content)

@@ -49,10 +49,14 @@ _NOT_IN_ANSWERS = {
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """How a model runs on this machine: nothing here may change an fp32 answer."""
+    """How a model runs on this machine: nothing here may change an fp32 answer.
+
+    ``descriptors`` hold the leases of its devices; a process that uses them too must inherit these.
+    """
 
     device: Literal["cpu", "cuda", "npu"]
     threads: int = 1
+    descriptors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

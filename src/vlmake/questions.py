@@ -34,6 +34,8 @@ def read_questions(
     except (pa.ArrowInvalid, OSError) as error:
         raise VlmakeError(f"{samples} is damaged ({error}); delete it and run the same command again") from error
     check_columns(present)
+    if "group" not in present or "images" not in present:
+        raise VlmakeError(f"{samples} is of another version of vlmake; delete it and run the same command again")
     positions = rows_of_shard(table.column("group").to_pylist(), shard, shards)
     rows = table.take(positions).to_pylist()
     questions = [

@@ -196,13 +196,19 @@ def load_registry(folders: Sequence[Path]) -> Registry:
             drafts[section] = lay_over(earlier, read_layers(folder, section))
     datasets = {name: _typed(DatasetEntry, draft) for name, draft in drafts["datasets"].items()}
     models = {name: _typed(ModelEntry, draft) for name, draft in drafts["models"].items()}
-    aliases = {
-        f"{kind}:{alias}": name
-        for kind, entries in (("dataset", datasets), ("model", models))
-        for name, entry in entries.items()
-        for alias in entry.aliases
-    }
-    return Registry(datasets, models, aliases)
+    return Registry(datasets, models, {**_aliases("dataset", datasets), **_aliases("model", models)})
+
+
+def _aliases(kind: str, entries: Mapping[str, DatasetEntry] | Mapping[str, ModelEntry]) -> dict[str, str]:
+    """Return what each alias stands for; raise VlmakeError for one that stands for two entries."""
+    found: dict[str, str] = {}
+    for name, entry in entries.items():
+        for alias in entry.aliases:
+            other = alias if alias in entries else found.get(f"{kind}:{alias}", name)
+            if other != name:
+                raise VlmakeError(f"{kind} '{name}': alias '{alias}' already means {kind} '{other}'; give it another")
+            found[f"{kind}:{alias}"] = name
+    return found
 
 
 def registry_folders(extra: Iterable[str] = (), current: Path | None = None) -> list[Path]:

@@ -20,6 +20,16 @@ def new_record(journal: Path) -> Path:
     return journal / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.record.json"
 
 
+def since(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a backend's facts with what it counts (``samples``, ``seconds``) less what it had counted before."""
+    counted = {
+        name: {key: round(value - before.get(name, {}).get(key, 0), 3) for key, value in now[name].items()}
+        for name in ("samples", "seconds")
+        if name in now
+    }
+    return dict(now) | counted
+
+
 def write_record(file: Path, content: Mapping[str, Any]) -> None:
     """Write a record atomically, over an earlier state of itself."""
     write_text(file, canonical_json(dict(content)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vlmake import model_spec
 from vlmake.inference import Asking, Question, accepted_predictions, suspects, unanswered
-from vlmake.journal import Prediction, epoch_of
+from vlmake.journal import Prediction, epoch_of, failed_since
 from vlmake.locks import hold, try_hold
 from vlmake.model_spec import ModelSpec
 from vlmake.paths import parse_dataset
@@ -33,6 +33,14 @@ class ShardFiles:
 
 
 @dataclass(frozen=True)
+class Todo:
+    """Questions to ask; ``apart`` are those that a device stopped working at, each to be asked alone and last."""
+
+    questions: Sequence[Question]
+    apart: Sequence[Question]
+
+
+@dataclass(frozen=True)
 class Shard:
     """A shard's questions as the model is asked them, with their row positions in the benchmark."""
 
@@ -46,12 +54,25 @@ class Shard:
         """Return the predictions in the journal that count, by key."""
         return accepted_predictions(self.files.journal, self.questions, self.epoch)
 
-    def todo(self) -> tuple[list[Question], list[Question]]:
-        """Return the questions that still have no answer, and apart those that a device stopped working at."""
+    def todo(self, started_ns: int | None) -> Todo:
+        """Return what the shard's own job asks: all that has no answer, also what failed before.
+
+        ``started_ns`` is when the run began (Unix time, ns), if that is known: what failed since then, while another
+        job worked ahead, is not asked a second time by the same run.
+        """
         answers = self.answers()
         apart = suspects(self.questions, answers)
-        keys = {question.key for question in apart}
-        return [item for item in unanswered(self.questions, answers) if item.key not in keys], apart
+        done = {question.key for question in apart}
+        tried = failed_since(self.files.journal, started_ns) if started_ns is not None else set()
+        return Todo(
+            [item for item in unanswered(self.questions, answers) if item.key not in done | tried],
+            [item for item in apart if item.key not in tried],
+        )
+
+    def untried(self) -> Todo:
+        """Return what a job that works ahead asks: questions that nobody tried, so that it repeats no failure."""
+        answers = self.answers()
+        return Todo([question for question in self.questions if question.key not in answers], [])
 
 
 def read_shard(files: ShardFiles, spec: ModelSpec, benchmark: DatasetEntry) -> Shard:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vlmake.errors import DeviceStoppedError, VlmakeError
+from vlmake.errors import DeviceStoppedError
 from vlmake.shard_work import ShardFiles, try_hold_rows
 from vlmake.store import canonical_json, write_text
 
@@ -34,25 +34,34 @@ def read_plan(file: Path, model: str) -> list[ShardFiles]:
         return []
 
 
+def started_ns(file: Path) -> int | None:
+    """Return when the run with this plan began (Unix time, ns), if there is one."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def work_ahead(planned: Sequence[ShardFiles], own: ShardFiles, answer: Callable[[ShardFiles], None]) -> list[str]:
     """Answer every planned shard that is free and whose data are there; return the names of those worked on.
 
-    A shard that cannot be read or answered is left to its own job, which will say why.
+    A shard that cannot be read or answered, for whatever reason, is left to its own job, which will say why: one's own
+    work is done and must not fail with it.
     """
     done = []
     for files in _from(planned, own):
-        if not (files.samples.is_file() and files.images.is_file()):
-            continue
-        with try_hold_rows(files) as held:
-            if not held:
+        try:
+            if not (files.samples.is_file() and files.images.is_file()):
                 continue
-            try:
-                answer(files)
-                done.append(files.name)
-            except VlmakeError as error:
-                print(f"{files.name}: left to its own job ({error})", file=sys.stderr, flush=True)
-                if isinstance(error, DeviceStoppedError):
-                    break
+            with try_hold_rows(files) as held:
+                if held:
+                    answer(files)
+                    done.append(files.name)
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            print(f"{files.name}: left to its own job ({reason})", file=sys.stderr, flush=True)
+            if isinstance(error, DeviceStoppedError):
+                break
     return done
 
 

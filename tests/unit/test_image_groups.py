@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from tests import checkpoints
 from tests.checkpoints import FAMILIES
 from tests.conftest import TINY_VLM
 from vlmake.backends import groups, load
 from vlmake.backends.base import Output, Request, Turn
+from vlmake.backends.rendering import Prompt
 from vlmake.backends.transformers import TransformersBackend
+from vlmake.errors import VlmakeError
 from vlmake.model_spec import ModelSpec, RuntimeOptions
 from vlmake.registry import ModelEntry
 
@@ -161,10 +165,75 @@ def test_a_wrong_shortcut_is_found_and_left(dtype: str, monkeypatch: pytest.Monk
     assert backend.facts()["image_groups"]["features"] == "equal"
 
 
-def test_tokens_that_cannot_be_joined_are_not_joined() -> None:
-    row = groups.Row(0, [1, 2], [7, 8])
-    groups.check_first([1, 2, 5, 5, 7, 8], row)
-    with pytest.raises(groups.UnlikeError):
-        groups.check_first([1, 2, 5, 5, 9, 8], row)
-    with pytest.raises(groups.UnlikeError):
-        groups.check_first([1, 3, 5, 5, 7, 8], row)
+def newline_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a byte, but runs of line breaks are one token, as in most published vocabularies."""
+    special = ["<bos>", "<boi>", "<soft>", "<eoi>"]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    names = [*special, *alphabet, "\u010a\u010a", "\u010a\u010a\u010a"]
+    merges = [("\u010a", "\u010a"), ("\u010a\u010a", "\u010a")]
+    tokenizer = Tokenizer(models.BPE({name: number for number, name in enumerate(names)}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.add_special_tokens(special)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<bos>")
+
+
+@pytest.mark.parametrize("written", [("", ""), ("\n\n", "\n\n"), ("\n", ""), (" ", "\n")])
+def test_joined_tokens_are_those_of_the_whole_prompt(written: tuple[str, str]) -> None:
+    """Processors write line breaks around a picture, which melt with those that a question begins or ends with."""
+    tokenizer = newline_tokenizer()
+    pictures = f"{written[0]}<boi>{'<soft>' * 4}<eoi>{written[1]}"
+    starts = ("<bos>user\n", "<bos>user", "<bos>a\n\n", "<bos>")
+    prompts = [
+        Prompt(f"{start}<boi>{end}", [], ("picture",), {}, 4)
+        for start in starts
+        for end in ("What?", "\nWhat?", "\n\n\n\nHm", " and", "")
+    ]
+    whole = [
+        tokenizer(prompt.text.replace("<boi>", pictures), add_special_tokens=False)["input_ids"] for prompt in prompts
+    ]
+    texts = groups.split_texts(prompts, "<boi>")
+    joined = groups.join_tokens(texts, [whole[0]], tokenizer, starts=False)
+    shown = whole[0][len(joined.rows[0].before) : len(whole[0]) - len(joined.rows[0].after)]
+    assert [[*row.before, *shown, *row.after] for row in joined.rows] == whole
+    assert not texts.same_start()
+
+
+def test_tokens_that_are_not_a_prompts_parts_are_not_joined() -> None:
+    tokenizer = newline_tokenizer()
+    prompts = [Prompt(f"<bos>a <boi> {end}", [], ("picture",), {}, 4) for end in ("b", "c")]
+    texts = groups.split_texts(prompts, "<boi>")
+    for written in ("<bos>a, here: <boi><soft> b", "<bos>a <boi><soft> -- b", "<bos>a b"):
+        whole = tokenizer(written, add_special_tokens=False)["input_ids"]
+        with pytest.raises(groups.UnlikeError):
+            groups.join_tokens(texts, [whole], tokenizer, starts=False)
+
+
+def test_a_way_of_sharing_that_is_always_refused_is_not_tried_for_ever(tmp_path: Path) -> None:
+    backend = open_backend(checkpoints.build("mllama", tmp_path / "mllama"), "mllama")
+    for _ in range(10):
+        answers(backend, GROUPED[:2])
+    refusals = backend._preparer.refusals
+    assert all(refusals.closed(mode) for mode in refusals.reasons)
+    assert refusals.reasons
+
+
+def test_pixel_budget_holds_behind_a_prompt_without_a_picture(tmp_path: Path) -> None:
+    backend = open_backend(checkpoints.build("qwen2_vl", tmp_path / "qwen2_vl"), "qwen2_vl")
+    text = Request([Turn("user", [{"type": "text", "text": "No picture."}])], {}, 6)
+    small = Request(ask("What?", "d").turns, PICTURES, 6, {"max_pixels": 1024})
+    alone = [answers(backend, [text])[0], answers(backend, [small])[0]]
+    assert answers(backend, [text, small]) == alone
+    assert answers(backend, [ask("What?", "d")])[0].prompt_tokens > alone[1].prompt_tokens
+
+
+def test_requests_keep_their_own_longest_answer_and_scale() -> None:
+    backend = open_backend(TINY_VLM, "TinyVLM")
+    short = Request(GROUPED[0].turns, PICTURES, 1)
+    assert answers(backend, [GROUPED[0], short]) == [answers(backend, [item])[0] for item in (GROUPED[0], short)]
+
+
+def test_system_text_without_a_place_is_refused(tmp_path: Path) -> None:
+    folder = checkpoints.build("llava", tmp_path / "llava")
+    template = "{% for m in messages if m.role == 'user' %}{% for c in m.content %}{{ c.text }}{% endfor %}{% endfor %}"
+    with pytest.raises(VlmakeError, match="its chat template has no place for `system`"):
+        open_backend(folder, "llava", system="Be brief.", chat_template=template)

@@ -187,7 +187,7 @@ def test_no_model_can_load_without_torch(workplace: Workplace, without_torch: st
 def test_failed_sample_is_asked_again_by_the_same_command_and_only_it(own_product: Workplace) -> None:
     backend = own_product.product / "src" / "vlmake" / "backends" / "transformers.py"
     fault = (
-        "        if any('FAULT' in prompt.text for part in prepared for prompt in part.prompts):\n"
+        "        if 'FAULT' in str([request.turns for part in prepared for request in part.requests]):\n"
         "            raise RuntimeError('device fell off the bus')\n"
     )
     whole = backend.read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import TINY_VLM, Workplace, make_benchmark
+from tests.conftest import TINY_VLM, Workplace, make_benchmark, read_tsv, write_tsv
 
 COMMAND = [sys.executable, "-c", "from vlmake.cli import main; main()", "run", "--mode", "infer", "--cores", "6"]
 
@@ -54,7 +54,31 @@ def test_twenty_small_benchmarks_load_the_model_at_most_three_times(workplace: W
     infer(workplace, declared_devices(1))
     loads = {record["process"] for record in records(workplace)}
     assert 1 <= len(loads) <= 3
+    shared = sum(record["backend"]["samples"]["prefix"] for record in records(workplace))
+    assert shared >= 100, "questions on one image share it"
     assert all(len(workplace.predictions("Leasing", name)) == 6 for name in names)
+
+
+def test_a_failed_sample_is_asked_once_a_run_whoever_meets_it(workplace: Workplace, tmp_path: Path) -> None:
+    names = with_benchmarks(workplace, tmp_path / "tsv", [6] * 4)
+    for name in names:
+        file = tmp_path / "tsv" / f"{name}.tsv"
+        rows = read_tsv(file)
+        rows[3][rows[0].index("question")] = "What does <image> mean?"
+        write_tsv(file, rows)
+    workplace.config["max_failures"] = 1
+    infer(workplace, declared_devices(1))
+    assert len({record["process"] for record in records(workplace)}) <= 3
+    for name in names:
+        lines = [json.loads(line) for line in workplace.journal_lines("Leasing", name)]
+        assert Counter(line["status"] for line in lines) == {"ok": 5, "model_error": 1}
+
+    workplace.config["max_failures"] = 0
+    ran = workplace.run(*COMMAND[1:], "--keep-going", CUDA_VISIBLE_DEVICES=declared_devices(1))
+    assert ran.code != 0
+    assert "1 of 6 samples failed" in ran.output
+    asked_again = [json.loads(line) for name in names for line in workplace.journal_lines("Leasing", name)]
+    assert Counter(line["status"] for line in asked_again) == {"ok": 20, "model_error": 8}
 
 
 def test_four_devices_are_busy_until_no_shard_is_left(workplace: Workplace, tmp_path: Path) -> None:

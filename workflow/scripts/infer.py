@@ -16,7 +16,7 @@ from vlmake.planning import prompt_spec
 from vlmake.program import run_program
 from vlmake.registry import load_registry
 from vlmake.shard_work import ShardFiles, hold_rows, read_shard
-from vlmake.work_ahead import read_plan, work_ahead
+from vlmake.work_ahead import read_plan, started_ns, work_ahead
 
 FILE = click.Path(path_type=Path)
 
@@ -62,7 +62,7 @@ def infer(
         opened = cache(partial(open_model, spec, threads, stack))
         with hold_rows(own, model):
             work = read_shard(own, spec, registry.dataset(dataset))
-            answer_shard(work, spec, opened)
+            answer_shard(work, work.todo(started_ns(planned) if planned else None), spec, opened)
         answers = work.answers()
         refuse_failures(work.questions, answers, max_failures, f"{model} on {dataset}")
         here = benchmark_settings(spec.entry, parse_dataset(dataset).base, registry.dataset(dataset))
@@ -78,11 +78,12 @@ def infer(
             predictions.write_predictions([table], whole, timing, run_record.read_records(journal, dataset))
             settle_epoch(journal, dataset)
         if planned is not None and opened.cache_info().currsize:
-            work_ahead(
-                read_plan(planned, model),
-                own,
-                lambda files: answer_shard(read_shard(files, spec, registry.dataset(files.dataset)), spec, opened),
-            )
+
+            def answer_other(files: ShardFiles) -> None:
+                other = read_shard(files, spec, registry.dataset(files.dataset))
+                answer_shard(other, other.untried(), spec, opened)
+
+            work_ahead(read_plan(planned, model), own, answer_other)
 
 
 if __name__ == "__main__":

@@ -74,5 +74,13 @@ class Backend(Protocol):
         ...
 
     def facts(self) -> dict[str, Any]:
-        """Return what a record of the run should say: effective settings, seconds by phase, fall-backs taken."""
+        """Return what a record of the run should say.
+
+        Effective settings, fall-backs taken, and counted since the model was loaded ``samples`` by path and ``seconds``
+        by phase.
+        """
+        ...
+
+    def close(self) -> None:
+        """End what the backend started."""
         ...

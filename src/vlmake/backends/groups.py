@@ -1,8 +1,9 @@
 """Prompts on the same pictures: their pictures are processed once, and their tokens are put together from parts.
 
-A prompt is what comes before its first picture, the pictures, and what comes after the last one. Tokenizers cut a text
-at special tokens first, and a picture's placeholder is one, so the tokens of the three parts joined are the tokens of
-the whole; this is checked for the first prompt of every group.
+A prompt is what comes before its first picture, the pictures, and what comes after the last one. A processor writes
+tokens of its own for a picture, and often line breaks around them. The parts are cut at tokens that a tokenizer never
+joins with their neighbours (added tokens), and the first prompt of every group is checked to be the sum of its parts:
+so the sum is right for the others too, whatever their text begins or ends with.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 from vlmake.backends.rendering import Prompt
 
+_WRITTEN_AROUND = ("", "\n", "\n\n", " ")  # what processors write between the text and a picture's tokens
+
 
 class UnlikeError(Exception):
     """Prompts on the same pictures that cannot share them, with the reason; others may."""
@@ -20,6 +23,24 @@ class UnlikeError(Exception):
 
 class UnfitModelError(Exception):
     """A model that cannot share pictures in some way, whatever the prompts, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Rendered prompts by the pictures they share.
+
+    ``groups`` are the group numbers of the prompts, ``firsts`` the position of one prompt a group, ``parts`` what
+    stands before the first placeholder of each prompt, from it to the last one, and after that.
+    """
+
+    groups: Sequence[int]
+    firsts: Sequence[int]
+    parts: Sequence[tuple[str, str, str]]
+
+    def same_start(self) -> bool:
+        """Tell whether the prompts of each group are the same up to the end of their pictures."""
+        befores = zip(self.groups, self.parts, strict=True)
+        return all(before == self.parts[self.firsts[group]][0] for group, (before, _, _) in befores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +54,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Prompts by the pictures they share. ``firsts`` are positions of one prompt a group; rows are in prompt order."""
+    """Prompts as tokens, by the pictures they share. ``firsts`` are positions of one prompt a group."""
 
-    firsts: list[int]
-    rows: list[Row]
+    firsts: Sequence[int]
+    rows: Sequence[Row]
 
-    def same_start(self) -> bool:
-        """Tell whether the prompts of each group are the same up to the end of their pictures."""
-        return all(row.before == self.rows[self.firsts[row.group]].before for row in self.rows)
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """How the pictures' tokens of a prompt are set into its text.
+
+    ``opening`` and ``closing`` are the texts of the first and last token that are the pictures' own, ``wrap_before``
+    and ``wrap_after`` what the processor wrote between the prompt's text and these.
+    """
+
+    wrap_before: str
+    opening: str
+    closing: str
+    wrap_after: str
 
 
 def shared_by_several(prompts: Sequence[Prompt]) -> bool:
@@ -49,34 +80,93 @@ def shared_by_several(prompts: Sequence[Prompt]) -> bool:
     return len(set(shown)) < len(shown)
 
 
-def split(prompts: Sequence[Prompt], tokenizer: Any, placeholder: str, bos: bool) -> Groups:
-    """Return the groups of prompts that all show pictures.
+def split_texts(prompts: Sequence[Prompt], placeholder: str) -> Texts:
+    """Return prompts that all show pictures by groups, cut at their placeholders.
 
-    ``bos`` tells whether the tokenizer adds its special tokens to the start of a prompt. Raises UnlikeError where the
-    prompts of a group differ between their pictures.
+    Raises UnlikeError where the prompts of a group differ between their pictures.
     """
     number = {shared: place for place, shared in enumerate(dict.fromkeys(prompt.shared for prompt in prompts))}
-    firsts = [next(place for place, prompt in enumerate(prompts) if prompt.shared == shared) for shared in number]
+    groups = [number[prompt.shared] for prompt in prompts]
+    firsts = [groups.index(group) for group in range(len(number))]
     parts = [_parts(prompt.text, placeholder) for prompt in prompts]
-    rows = []
-    mark = tokenizer(placeholder, add_special_tokens=False)["input_ids"]
-    if len(mark) != 1:
-        raise UnlikeError(f"{placeholder} is not one token: what stands beside it may be joined with it")
-    for prompt, (before, middle, after) in zip(prompts, parts, strict=True):
-        group = number[prompt.shared]
-        if middle != parts[firsts[group]][1]:
-            raise UnlikeError("the text between the pictures differs")
-        start = tokenizer(before, add_special_tokens=bos)["input_ids"] if before or bos else []
-        # In front of the rest stands the placeholder: a text's start is treated differently by some tokenizers.
-        rest = tokenizer(placeholder + after, add_special_tokens=False)["input_ids"][len(mark) :]
-        rows.append(Row(group, list(start), list(rest)))
-    return Groups(firsts, rows)
+    if any(middle != parts[firsts[group]][1] for group, (_, middle, _) in zip(groups, parts, strict=True)):
+        raise UnlikeError("the text between the pictures differs")
+    return Texts(groups, firsts, parts)
 
 
-def check_first(ids: Sequence[int], row: Row) -> None:
-    """Raise UnlikeError unless a whole prompt's tokens begin and end with those of its parts."""
-    if list(ids[: len(row.before)]) != row.before or list(ids[len(ids) - len(row.after) :]) != row.after:
+def join_tokens(texts: Texts, whole: Sequence[Sequence[int]], tokenizer: Any, *, starts: bool) -> Groups:
+    """Return every prompt's tokens before and after its group's pictures.
+
+    Args:
+        texts: the prompts, cut.
+        whole: the tokens of the first prompt of each group, as the processor made them.
+        tokenizer: the processor's.
+        starts: whether the tokenizer adds its special tokens to the start of a prompt.
+
+    Raises UnlikeError where the parts of a first prompt are not its whole.
+    """
+    added = frozenset(tokenizer.get_added_vocab().values())
+    seams = [
+        _seams(list(whole[group]), texts.parts[first], tokenizer, added, starts=starts)
+        for group, first in enumerate(texts.firsts)
+    ]
+    rows = [
+        Row(
+            group,
+            _before(tokenizer, before, seams[group].wrap_before, seams[group].opening, starts=starts),
+            _after(tokenizer, seams[group].closing, seams[group].wrap_after, after),
+        )
+        for group, (before, _, after) in zip(texts.groups, texts.parts, strict=True)
+    ]
+    return Groups(texts.firsts, rows)
+
+
+def _seams(
+    whole: list[int], parts: tuple[str, str, str], tokenizer: Any, added: frozenset[int], *, starts: bool
+) -> Seams:
+    """Find where the pictures' own tokens begin and end in a whole prompt, and what was written around them."""
+    before, _, after = parts
+    alone = list(tokenizer(before, add_special_tokens=starts)["input_ids"]) if before or starts else []
+    first = _next_added(whole, _common(whole, alone), added)
+    opening = tokenizer.convert_ids_to_tokens(whole[first])
+    alone = list(tokenizer(after, add_special_tokens=False)["input_ids"]) if after else []
+    backwards = whole[::-1]
+    last = len(whole) - 1 - _next_added(backwards, _common(backwards, alone[::-1]), added)
+    closing = tokenizer.convert_ids_to_tokens(whole[last])
+    if first > last:
+        raise UnlikeError("the pictures' tokens are not found in a prompt")
+    for wrap_before in _WRITTEN_AROUND:
+        if _before(tokenizer, before, wrap_before, opening, starts=starts) == whole[:first]:
+            break
+    else:
         raise UnlikeError("the tokens of a prompt are not those of its parts")
+    for wrap_after in _WRITTEN_AROUND:
+        if _after(tokenizer, closing, wrap_after, after) == whole[last + 1 :]:
+            return Seams(wrap_before, opening, closing, wrap_after)
+    raise UnlikeError("the tokens of a prompt are not those of its parts")
+
+
+def _before(tokenizer: Any, text: str, wrap: str, opening: str, *, starts: bool) -> list[int]:
+    """Return the tokens of a text in front of a picture's first token."""
+    return list(tokenizer(text + wrap + opening, add_special_tokens=starts)["input_ids"])[:-1]
+
+
+def _after(tokenizer: Any, closing: str, wrap: str, text: str) -> list[int]:
+    """Return the tokens of a text behind a picture's last token: a tokenizer may treat a text's start differently."""
+    return list(tokenizer(closing + wrap + text, add_special_tokens=False)["input_ids"])[1:]
+
+
+def _common(whole: Sequence[int], part: Sequence[int]) -> int:
+    """Return how many leading tokens are the same."""
+    pairs = zip(whole, part, strict=False)
+    return next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(whole), len(part)))
+
+
+def _next_added(tokens: Sequence[int], start: int, added: frozenset[int]) -> int:
+    found = next((place for place in range(start, len(tokens)) if tokens[place] in added), None)
+    if found is None:
+        raise UnlikeError("the pictures' tokens are not found in a prompt")
+    return found
 
 
 def _parts(text: str, placeholder: str) -> tuple[str, str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vlmake.backends import groups as grouping
@@ -15,22 +17,24 @@ from vlmake.backends.rendering import Prompt, render
 from vlmake.images import open_rgb
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from vlmake.backends.base import Capabilities, Request
 
-_REMEMBERED_IMAGES = 16  # neighbouring questions share an image; decoding it once per batch is enough
+_PATIENCE = 8  # refusals in a row after which a way of sharing is not tried any more
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Prompts that run together, as model inputs on the host.
+    """Requests that run together, as model inputs on the host.
 
-    ``mode`` says what they share: nothing (``plain``: inputs of all prompts in one batch), a ``prefix`` (inputs of one
-    prompt a group in one batch) or ``features`` (a batch of one for each group). ``places`` are the prompts' positions
-    among the requests.
+    ``mode`` says what they share: nothing (``plain``: inputs of all in one batch), a ``prefix`` (inputs of one request
+    a group in one batch) or ``features`` (a batch of one for each group). ``places`` are their positions among what was
+    asked. Decoded pictures are not kept: a batch that has to be prepared anew decodes them again.
     """
 
     places: Sequence[int]
-    prompts: Sequence[Prompt]
+    requests: Sequence[Request]
     mode: str
     inputs: Any
     groups: grouping.Groups | None
@@ -38,8 +42,32 @@ class Prepared:
 
     @property
     def new_tokens(self) -> int:
-        """Return the longest answer that any of the prompts may have."""
-        return max(prompt.max_new_tokens for prompt in self.prompts)
+        """Return the longest answer that the requests may have: they all agree on it."""
+        return self.requests[0].max_new_tokens
+
+
+class Refusals:
+    """Why prompts on the same pictures did not share them, by mode; a mode that refuses time and again is closed."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
+        self._in_a_row: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def refused(self, mode: str, reason: str) -> None:
+        """Count a refusal."""
+        with self._lock:
+            self.reasons[mode] = reason
+            self._in_a_row[mode] = self._in_a_row.get(mode, 0) + 1
+
+    def taken(self, mode: str) -> None:
+        """Forget earlier refusals: the mode was of use."""
+        with self._lock:
+            self._in_a_row[mode] = 0
+
+    def closed(self, mode: str) -> bool:
+        """Tell whether the mode is not worth another try."""
+        return self._in_a_row.get(mode, 0) >= _PATIENCE
 
 
 class Preparer:
@@ -57,9 +85,8 @@ class Preparer:
         self._capabilities = capabilities
         self._dtype = dtype
         self._pinned = pinned
-        self._decode_image = lru_cache(_REMEMBERED_IMAGES)(open_rgb)
-        self._own = threading.local()
-        self.unlike: dict[str, str] = {}  # by mode: why some prompts on the same pictures did not share them
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.refusals = Refusals()
 
     def prepare(self, requests: Sequence[Request], modes: Sequence[str]) -> list[Prepared]:
         """Return the requests as parts that run together.
@@ -67,56 +94,79 @@ class Preparer:
         ``modes`` are the ways of sharing pictures that may be taken, best first. Raises ImageError for an image that
         cannot be decoded, ValueError for a request that the model cannot take.
         """
-        prompts = [self._render(request) for request in requests]
-        parts = _alike(prompts, partial(batch_kind, self._processor))
-        return [self.prepare_part(places, [prompts[place] for place in places], modes) for places in parts]
+        with self._borrowed() as processor:
+            prompts = self._render(processor, requests)
+            parts = _alike(prompts, partial(batch_kind, processor))
+            return [self._part(processor, places, requests, prompts, modes) for places in parts]
 
-    def prepare_part(self, places: Sequence[int], prompts: Sequence[Prompt], modes: Sequence[str]) -> Prepared:
-        """Return prompts with equal image options as one part, in the first mode that they fit."""
-        if grouping.shared_by_several(prompts):
+    def again(self, part: Prepared, modes: Sequence[str]) -> Prepared:
+        """Return a part prepared anew, in the first of ``modes`` that its prompts fit, or plainly."""
+        with self._borrowed() as processor:
+            prompts = self._render(processor, part.requests)
+            made = self._part(processor, range(len(prompts)), part.requests, prompts, modes)
+        return Prepared(part.places, part.requests, made.mode, made.inputs, made.groups, made.prompt_tokens)
+
+    def _part(
+        self,
+        processor: Any,
+        places: Sequence[int],
+        requests: Sequence[Request],
+        prompts: Sequence[Prompt],
+        modes: Sequence[str],
+    ) -> Prepared:
+        """Return prompts that one processor call can take as one part, in the first mode that they fit."""
+        asked = [requests[place] for place in places]
+        mine = [prompts[place] for place in places]
+        if grouping.shared_by_several(mine):
             for mode in modes:
+                if self.refusals.closed(mode):
+                    continue
                 try:
-                    return self._prepare_groups(places, prompts, mode)
+                    inputs, groups, lengths = self._shared(processor, mine, mode)
                 except grouping.UnlikeError as error:
-                    self.unlike[mode] = str(error)
-        inputs = self._process(prompts)
-        return Prepared(places, prompts, "plain", inputs, None, inputs["attention_mask"].sum(dim=1).tolist())
+                    self.refusals.refused(mode, str(error))
+                else:
+                    return Prepared(places, asked, mode, inputs, groups, lengths)
+        inputs = self._process(processor, mine)
+        return Prepared(places, asked, "plain", inputs, None, inputs["attention_mask"].sum(dim=1).tolist())
 
-    def _render(self, request: Request) -> Prompt:
-        count = sum(part["type"] == "image" for turn in request.turns for part in turn.parts)
-        most = self._capabilities.max_images
-        if most is not None and count > most:
-            raise ValueError(f"the prompt has {count} images, and the model takes {most}")
-        return render(self._thread_processor(), request, self._system, self._decode_image)
+    def _render(self, processor: Any, requests: Sequence[Request]) -> list[Prompt]:
+        decoded: dict[str, Image] = {}
 
-    def _prepare_groups(self, places: Sequence[int], prompts: Sequence[Prompt], mode: str) -> Prepared:
-        tokenizer = self._thread_processor().tokenizer
-        holder = self._placeholder(prompts[0])
-        groups = grouping.split(prompts, tokenizer, holder, bos=not _starts_itself(prompts[0], tokenizer))
-        if mode == "prefix" and not groups.same_start():
+        def decode(name: str, data: bytes) -> Image:
+            if name not in decoded:
+                decoded[name] = open_rgb(data)
+            return decoded[name]
+
+        for request in requests:
+            count = sum(part["type"] == "image" for turn in request.turns for part in turn.parts)
+            if self._capabilities.max_images is not None and count > self._capabilities.max_images:
+                raise ValueError(f"the prompt has {count} images, and the model takes {self._capabilities.max_images}")
+            if len(request.turns) > 1 and not self._capabilities.history:
+                raise ValueError("the prompt has earlier turns, and the model's chat template has no place for them")
+        return [render(processor, request, self._system, decode) for request in requests]
+
+    def _shared(self, processor: Any, prompts: Sequence[Prompt], mode: str) -> tuple[Any, grouping.Groups, list[int]]:
+        """Return the inputs of one prompt a group, all prompts as tokens, and their lengths."""
+        texts = grouping.split_texts(prompts, _placeholder(processor, prompts[0]))
+        if mode == "prefix" and not texts.same_start():
             raise grouping.UnlikeError("the prompts do not begin with their pictures")
-        firsts = [prompts[place] for place in groups.firsts]
-        inputs: Any = self._process(firsts) if mode == "prefix" else [self._process([first]) for first in firsts]
-        lengths = []
-        for number, place in enumerate(groups.firsts):
-            batch, row = (inputs, number) if mode == "prefix" else (inputs[number], 0)
-            ids = batch["input_ids"][row][batch["attention_mask"][row] == 1].tolist()
-            grouping.check_first(ids, groups.rows[place])
-            lengths.append(len(ids) - len(groups.rows[place].before) - len(groups.rows[place].after))
-        tokens = [lengths[row.group] + len(row.before) + len(row.after) for row in groups.rows]
-        return Prepared(places, prompts, mode, inputs, groups, tokens)
+        firsts = [prompts[place] for place in texts.firsts]
+        if mode == "prefix":
+            inputs: Any = self._process(processor, firsts)
+            batches = [(inputs, number) for number in range(len(firsts))]
+        else:
+            inputs = [self._process(processor, [first]) for first in firsts]
+            batches = [(batch, 0) for batch in inputs]
+        whole = [batch["input_ids"][row][batch["attention_mask"][row] == 1].tolist() for batch, row in batches]
+        starts = not _starts_itself(prompts[0], processor.tokenizer)
+        groups = grouping.join_tokens(texts, whole, processor.tokenizer, starts=starts)
+        owners = [groups.rows[first] for first in groups.firsts]
+        pictures = [len(ids) - len(row.before) - len(row.after) for ids, row in zip(whole, owners, strict=True)]
+        return inputs, groups, [pictures[row.group] + len(row.before) + len(row.after) for row in groups.rows]
 
-    def _placeholder(self, prompt: Prompt) -> str:
-        """Return what stands for a picture in the rendered text: Gemma's template writes another token there."""
-        for name in ("image_token", "boi_token", "start_of_image_token"):
-            token = getattr(self._processor, name, None)
-            if token and token in prompt.text:
-                return str(token)
-        raise grouping.UnlikeError("the rendered prompt shows no placeholder")
-
-    def _process(self, prompts: Sequence[Prompt]) -> Any:
+    def _process(self, processor: Any, prompts: Sequence[Prompt]) -> Any:
         """Run the processor over prompts with equal options: padded token tensors, and pixels."""
-        processor = self._thread_processor()
         images = [list(prompt.images) for prompt in prompts]
         inputs = processor(
             text=[prompt.text for prompt in prompts],
@@ -124,35 +174,59 @@ class Preparer:
             add_special_tokens=not _starts_itself(prompts[0], processor.tokenizer),
             padding=True,
             return_tensors="pt",
-            **prompts[0].options,
+            **next((prompt.options for prompt in prompts if prompt.images), {}),
         ).to(dtype=self._dtype)
         if self._pinned:
             for name, tensor in inputs.items():
                 inputs[name] = tensor.pin_memory()
         return inputs
 
-    def _thread_processor(self) -> Any:
-        """Return this thread's own processor: a fast tokenizer must not be used by two threads at once."""
-        if not hasattr(self._own, "processor"):
-            self._own.processor = copy.deepcopy(self._processor)
-        return self._own.processor
+    @contextmanager
+    def _borrowed(self) -> Iterator[Any]:
+        """Yield a processor of one's own: a fast tokenizer must not be used by two threads at once.
+
+        There are as many copies as threads ever worked at once.
+        """
+        try:
+            processor = self._idle.get_nowait()
+        except queue.Empty:
+            processor = copy.deepcopy(self._processor)
+        try:
+            yield processor
+        finally:
+            self._idle.put(processor)
+
+
+def _placeholder(processor: Any, prompt: Prompt) -> str:
+    """Return what stands for a picture in the rendered text: Gemma's template writes another token there."""
+    for name in ("image_token", "boi_token", "start_of_image_token"):
+        token = getattr(processor, name, None)
+        if token and token in prompt.text:
+            return str(token)
+    raise grouping.UnlikeError("the rendered prompt shows no placeholder")
 
 
 def _alike(prompts: Sequence[Prompt], kind: Callable[[int], int]) -> list[list[int]]:
-    """Return the positions of prompts that one batch can take: those with pictures by kind and options.
+    """Return the positions of prompts that one batch can take: equal in kind, options and longest answer.
 
     ``kind`` tells by the number of pictures which prompts must not mix. Prompts without pictures go along with the
     first that they may, unless pictures are shared: they belong to no group.
     """
-    parts: dict[tuple[int, str], list[int]] = {}
+    parts: dict[tuple[int, int, str], list[int]] = {}
+    texts: dict[int, list[int]] = {}
     for place, prompt in enumerate(prompts):
         if prompt.images:
-            parts.setdefault((kind(len(prompt.images)), repr(sorted(prompt.options.items()))), []).append(place)
-    texts = [place for place, prompt in enumerate(prompts) if not prompt.images]
-    host = next((key for key in parts if key[0] == kind(0)), None)
-    if not texts or host is None or grouping.shared_by_several(prompts):
-        return [part for part in (*parts.values(), texts) if part]
-    parts[host] = sorted(parts[host] + texts)
+            key = (prompt.max_new_tokens, kind(len(prompt.images)), repr(sorted(prompt.options.items())))
+            parts.setdefault(key, []).append(place)
+        else:
+            texts.setdefault(prompt.max_new_tokens, []).append(place)
+    shared = grouping.shared_by_several(prompts)
+    for tokens, places in texts.items():
+        host = next((key for key in parts if key[:2] == (tokens, kind(0))), None)
+        if shared or host is None:
+            parts[(tokens, -1, "")] = places
+        else:
+            parts[host] = sorted(parts[host] + places)
     return list(parts.values())
 
 

@@ -18,7 +18,10 @@ _OURS = ("prompt_patches", "first_image_scale")  # pixel keys that no image proc
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A rendered request. Prompts with equal ``shared`` show the same pictures in the same way."""
+    """A rendered request. Prompts with equal ``shared`` show the same pictures in the same way.
+
+    ``options`` are those of the image processor for this call.
+    """
 
     text: str
     images: Sequence[Image]
@@ -27,25 +30,37 @@ class Prompt:
     max_new_tokens: int
 
 
-def render(processor: Any, request: Request, system: str | None, decode: Callable[[bytes], Image]) -> Prompt:
-    """Return the prompt of a request.
+def render(processor: Any, request: Request, system: str | None, decode: Callable[[str, bytes], Image]) -> Prompt:
+    """Return the prompt of a request; ``decode`` turns an image's digest and bytes into a picture.
 
     Raises ImageError for an image that cannot be decoded, and ValueError for a text that holds the model's own
     placeholder for a picture.
     """
     _refuse_placeholders(request, getattr(processor, "image_token", None))
     names = [part["image"] for turn in request.turns for part in turn.parts if part["type"] == "image"]
-    images = [decode(request.images[name]) for name in names]
+    images = [decode(name, request.images[name]) for name in names]
     if images and (scale := request.pixels.get("first_image_scale")):
         images[0] = _enlarged(images[0], scale)
     pixels = _pixels(request.pixels, len(images))
     return Prompt(
         text=processor.apply_chat_template(_conversation(request, system), add_generation_prompt=True, tokenize=False),
         images=images,
-        shared=(*names, *sorted(pixels.items())) if names else (),
+        shared=(*names, *sorted(request.pixels.items())) if names else (),
         options=image_options(processor, pixels) if names else {},
         max_new_tokens=request.max_new_tokens,
     )
+
+
+def has_place_for(processor: Any, role: str) -> bool:
+    """Tell whether the chat template writes what was said as ``system``, or as ``assistant`` in an earlier turn."""
+    said = "a-thing-said-for-a-test"
+    turn = {"role": role, "content": [{"type": "text", "text": said}]}
+    asked = {"role": "user", "content": [{"type": "text", "text": "?"}]}
+    try:
+        turns = [turn, asked] if role == "system" else [asked, turn, asked]
+        return said in processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    except Exception:  # templates refuse a role in their own ways
+        return False
 
 
 def _conversation(request: Request, system: str | None) -> list[dict[str, Any]]:

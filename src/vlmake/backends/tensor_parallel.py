@@ -28,7 +28,7 @@ from vlmake.backends.tensor_follower import COLLECTIVE_LIMIT, Frame, agree, join
 from vlmake.errors import VlmakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from vlmake.model_spec import ModelSpec, RuntimeOptions
 
@@ -77,7 +77,7 @@ class Team:
         }
         atexit.register(self.close)
         for rank in range(1, self._ranks):
-            self.followers.append(_started(rank, start, self._notice))
+            self.followers.append(_started(rank, start, self._notice, runtime.descriptors))
 
     def wait_for(self, state: str, seconds: float) -> None:
         """Wait until every follower reported ``state``; raise VlmakeError if one ends or none comes in time."""
@@ -209,6 +209,7 @@ def load(spec: ModelSpec, runtime: RuntimeOptions) -> Any:
         team.close()
         raise VlmakeError(f"model '{spec.name}': its {ranks} ranks do not come together: {error}") from error
     model.generate = partial(team.generate, model.generate)
+    model.team = team
     return model
 
 
@@ -240,12 +241,18 @@ def tensor_parallel_facts(model: Any) -> dict[str, Any]:
     return {"ranks": model._tp_size, "split_tensors": split, "tensors": total, "image_groups": "off"}
 
 
-def _started(rank: int, start: Mapping[str, Any], notice: Callable[[Follower, Mapping[str, str]], None]) -> Follower:
-    """Start one follower, tell it what to load, and listen to it."""
+def _started(
+    rank: int,
+    start: Mapping[str, Any],
+    notice: Callable[[Follower, Mapping[str, str]], None],
+    descriptors: Sequence[int],
+) -> Follower:
+    """Start one follower, tell it what to load, and listen to it; it keeps the leases behind ``descriptors`` too."""
     process = subprocess.Popen(
         [sys.executable, "-m", "vlmake.backends.tensor_follower"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        pass_fds=descriptors,
         start_new_session=True,  # Ctrl-C is for rank 0, with which it ends
         env=os.environ | {"LOCAL_RANK": str(rank)},  # where the library looks for the number of the device
     )

@@ -20,7 +20,9 @@ from vlmake.backends.groups import UnfitModelError, UnlikeError
 from vlmake.backends.loading import load_model, loading_facts
 from vlmake.backends.preparing import Prepared, Preparer
 from vlmake.backends.processor import load_processor
+from vlmake.backends.rendering import has_place_for
 from vlmake.backends.self_check import Answers
+from vlmake.errors import VlmakeError
 
 if TYPE_CHECKING:
     from vlmake.model_spec import ModelSpec, RuntimeOptions
@@ -45,14 +47,21 @@ GREEDY: dict[str, Any] = {
 def load(spec: ModelSpec, runtime: RuntimeOptions) -> TransformersBackend:
     """Load model and processor from the spec's folder; raise VlmakeError with the reason if that is impossible."""
     model = load_model(spec, runtime)
-    return TransformersBackend(model, load_processor(spec.folder, spec.entry), spec.entry, loading_facts(model, spec))
+    processor = load_processor(spec.folder, spec.entry)
+    if spec.entry.system and not has_place_for(processor, "system"):
+        raise VlmakeError(f"model '{spec.name}': its chat template has no place for `system`; leave it out")
+    return TransformersBackend(model, processor, spec.entry, loading_facts(model, spec))
 
 
 class TransformersBackend:
     """A loaded checkpoint that answers batches of requests."""
 
     def __init__(self, model: Any, processor: Any, entry: ModelEntry, loading: Mapping[str, Any]) -> None:
-        self.capabilities = Capabilities(max_images=entry.max_images, system=True, history=True)
+        self.capabilities = Capabilities(
+            max_images=entry.max_images,
+            system=has_place_for(processor, "system"),
+            history=has_place_for(processor, "assistant"),
+        )
         self._model = model
         self._loading = loading
         self._tokenizer = processor.tokenizer
@@ -117,10 +126,15 @@ class TransformersBackend:
             **self._loading,
             "generation": config,
             "image_groups": dict(self._modes),
-            "image_groups_not_taken": dict(self._preparer.unlike),
+            "image_groups_not_taken": dict(self._preparer.refusals.reasons),
             "samples": dict(self._samples),
             "seconds": {phase: round(spent, 3) for phase, spent in self._seconds.items()},
         }
+
+    def close(self) -> None:
+        """End the processes that hold the other parts of a model; the backend cannot be used any more."""
+        if team := getattr(self._model, "team", None):
+            team.close()
 
     # -- running
 
@@ -132,11 +146,11 @@ class TransformersBackend:
             try:
                 return self._check(part) if state == "unchecked" else self._counted(part, self._run(part))
             except UnlikeError as error:  # says nothing about other prompts
-                self._preparer.unlike[part.mode] = str(error)
+                self._preparer.refusals.refused(part.mode, str(error))
             except UnfitModelError as error:
                 self._modes[part.mode] = str(error)
         # This way is closed to the part, or was closed after it was prepared.
-        return self._answer(self._again(part, [mode for mode in self._open_modes() if mode != part.mode]))
+        return self._answer(self._preparer.again(part, [mode for mode in self._open_modes() if mode != part.mode]))
 
     def _check(self, part: Prepared) -> Answers:
         """Answer by the part's shortcut and plainly, and settle whether the shortcut may be taken from now on."""
@@ -149,7 +163,7 @@ class TransformersBackend:
             raise
         except Exception as error:  # a model's own code raises anything when its inputs are not what it expects
             fault = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        plain_part = self._again(part, [])
+        plain_part = self._preparer.again(part, [])
         plain = self._run(plain_part, logits=True)
         if shortcut is not None:
             fault = self_check.difference(plain, shortcut, self._noise(plain, part), self._model.dtype)
@@ -158,11 +172,9 @@ class TransformersBackend:
 
     def _counted(self, part: Prepared, answers: Answers) -> Answers:
         with self._counting:
-            self._samples[part.mode] += len(part.prompts)
+            self._samples[part.mode] += len(part.requests)
+        self._preparer.refusals.taken(part.mode)
         return answers
-
-    def _again(self, part: Prepared, modes: Sequence[str]) -> Prepared:
-        return self._preparer.prepare_part(part.places, part.prompts, modes)
 
     def _noise(self, plain: Answers, part: Prepared) -> float:
         """Return how far half precision moves the plain logits between batches; 0 in float32."""
@@ -170,10 +182,8 @@ class TransformersBackend:
 
         if self._model.dtype == torch.float32:
             return 0.0
-        singles = [
-            self._run(self._preparer.prepare_part([0], [prompt], modes=()), logits=True)
-            for prompt in part.prompts[:_CHECKED_SINGLY]
-        ]
+        alone = (self._preparer.prepare([request], [])[0] for request in part.requests[:_CHECKED_SINGLY])
+        singles = [self._run(single, logits=True) for single in alone]
         return self_check.spread(plain, singles)
 
     def _run(self, part: Prepared, *, logits: bool = False) -> Answers:

@@ -13,6 +13,8 @@ import numpy as np
 
 from vlmake.backends import transformers
 from vlmake.backends.base import Request, Turn
+from vlmake.backends.preparing import Preparer
+from vlmake.backends.processor import load_processor
 from vlmake.certify.prompts import Prompt
 from vlmake.errors import VlmakeError
 from vlmake.model_spec import ModelSpec, RuntimeOptions
@@ -116,14 +118,19 @@ class Converted:
     """The converted model behind the backend that evaluates, asked one prompt at a time."""
 
     def __init__(self, spec: ModelSpec, runtime: RuntimeOptions) -> None:
+        import torch
+
         self._backend = transformers.load(spec, runtime)
+        # The backend's own pixels are rounded to the model's number format already.
+        processor = load_processor(spec.folder, spec.entry)
+        self._exact = Preparer(processor, spec.entry.system, self._backend.capabilities, torch.float32, pinned=False)
 
     def seen(self, prompt: Prompt, max_new_tokens: int) -> Seen:
         """Return what the converted model makes of a prompt; raise VlmakeError naming the prompt if it fails."""
         request = Request([Turn("user", prompt.parts)], prompt.images, max_new_tokens, prompt.pixels)
         try:
             (part,) = self._backend.prepare([request])
-            tiles = part.inputs.get("pixel_values")  # before it is rounded to the model's number format in place
+            tiles = self._exact.prepare([request], [])[0].inputs.get("pixel_values")
             (output,), answers = self._backend.traced(part)
         except Exception as error:  # a backend may raise anything
             raise VlmakeError(
