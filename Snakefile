@@ -21,7 +21,7 @@ min_version("9.27.1")
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/checkpoints.smk"
-include: "workflow/rules/work_ahead.smk"
+include: "workflow/rules/start.smk"
 include: "workflow/rules/inference.smk"
 include: "workflow/rules/scoring.smk"
 include: "workflow/rules/report.smk"

@@ -20,6 +20,8 @@ from vlmake.hubs import Hub, Snapshot
 from vlmake.registry import ModelEntry
 from vlmake.store import canonical_json, text_digest
 
+_OURS = frozenset({"torch", "transformers"})  # what the backend is written for: another version cannot be put in
+
 
 class Conversion(BaseModel):
     """How a published layout was rewritten: by which version of which converter, into which cache."""
@@ -142,7 +144,7 @@ def model_cache(configured: str | None) -> Path:
     return Path(configured).expanduser() if configured else digests.cache_home() / "models"
 
 
-def unmet_requirements(entry: ModelEntry) -> Iterator[str]:
+def unmet_requirements(entry: ModelEntry) -> Iterator[tuple[Requirement, str]]:
     """Yield the entry's requirements that the running interpreter does not meet, each with what is here."""
     for text in entry.environment:
         try:
@@ -154,17 +156,20 @@ def unmet_requirements(entry: ModelEntry) -> Iterator[str]:
         try:
             here = version(requirement.name)
         except PackageNotFoundError:
-            yield f"{requirement} (not installed here)"
+            yield requirement, "not installed here"
             continue
         if not requirement.specifier.contains(here, prereleases=True):
-            yield f"{requirement} (here {here})"
+            yield requirement, f"here {here}"
 
 
 def require_environment(name: str, entry: ModelEntry) -> None:
     """Raise VlmakeError where a requirement of the model is not met, before anything of it is fetched or loaded."""
     with _of_model(name, ""):
-        if unmet := list(unmet_requirements(entry)):
-            wanted = ", ".join(unmet)
+        unmet = list(unmet_requirements(entry))
+        wanted = ", ".join(f"{requirement} ({here})" for requirement, here in unmet)
+        if any(requirement.name in _OURS for requirement, _ in unmet):
+            raise VlmakeError(f"needs {wanted}, with which vlmake itself does not run: it cannot be evaluated here")
+        if unmet:
             raise VlmakeError(f"needs {wanted}: install it into {sys.prefix}, or run vlmake where it is installed")
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,16 @@ from vlmake.errors import VlmakeError
 from vlmake.store import canonical_json, text_digest, write_text
 
 CHECKPOINT_SUFFIXES = frozenset(
-    {".json", ".safetensors", ".bin", ".model", ".txt", ".jinja", ".py", ".pt", ".tiktoken"}
+    {".json", ".safetensors", ".bin", ".model", ".txt", ".jinja", ".py", ".pt", ".pth", ".tiktoken"}
+)
+TRAINING_LEFTOVERS = (
+    "checkpoint-*",
+    "training_args.bin",
+    "trainer_state.json",
+    "optimizer.*",
+    "scheduler.*",
+    "rng_state*",
+    "runs",
 )
 Kind = Literal["model", "adapter"]
 CONFIGURATIONS: dict[Kind, str] = {"model": "config.json", "adapter": "adapter_config.json"}
@@ -49,8 +59,13 @@ def checkpoint_files(folder: Path, kind: Kind = "model") -> list[Path]:
         for file in folder.rglob("*")
         if file.suffix in CHECKPOINT_SUFFIXES
         and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and not any(_is_not_of_the_model(part) for part in file.relative_to(folder).parts)
     )
+
+
+def _is_not_of_the_model(part: str) -> bool:
+    """Tell hidden files, and what a training leaves beside the weights: none of it changes an answer."""
+    return part.startswith(".") or any(fnmatchcase(part, pattern) for pattern in TRAINING_LEFTOVERS)
 
 
 def missing_file(folder: Path, kind: Kind = "model") -> str | None:

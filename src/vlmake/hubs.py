@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from vlmake.digests import CALLED, CONFIGURATIONS, Kind, checkpoint_digest, missing_file
+from vlmake.digests import CALLED, CONFIGURATIONS, TRAINING_LEFTOVERS, Kind, checkpoint_digest, missing_file
 from vlmake.errors import VlmakeError
 from vlmake.store import disk_errors
 
@@ -34,12 +34,8 @@ _NOT_NEEDED = [
     "coreml/*",
     "*.fp16.*",
     "*.fp16-*",
-    "checkpoint-*/*",
-    "training_args.bin",
-    "optimizer.*",
-    "scheduler.*",
-    "rng_state*",
     "runs/*",
+    *TRAINING_LEFTOVERS,
 ]
 
 

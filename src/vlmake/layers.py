@@ -70,7 +70,9 @@ def read_layers(folder: Path, section: str) -> dict[str, Layer]:
             raise VlmakeError(f"{file}: expected 'defaults' and '{section}', found {', '.join(sorted(unknown))}")
         defaults = mapping(content.get("defaults"), f"{file}: defaults")
         for name, values in mapping(content.get(section), f"{file}: {section}").items():
-            _check_name(str(name), file)
+            if not isinstance(name, str):
+                raise VlmakeError(f"{file}: YAML reads the name {name!r} as a {type(name).__name__}; put it in quotes")
+            _check_name(name, file)
             if str(name) in found:
                 other = found[str(name)].own.where
                 raise VlmakeError(f"{file}: {name} is in this folder already ({other}); a later folder may change it")

@@ -5,12 +5,12 @@ is laid over an earlier one. A relative ``path`` in an entry is relative to the 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vlmake import paths
 from vlmake.errors import VlmakeError, did_you_mean
@@ -25,6 +25,17 @@ def _as_list(value: Any) -> Any:
 
 Model = TypeVar("Model", bound=BaseModel)
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+
+
+def _names_places(*places: str) -> Callable[[str | None], str | None]:
+    """Return a check that a frame has a place for each of ``places``: without it a question would not be asked."""
+
+    def check(frame: str | None) -> str | None:
+        if frame is not None and (absent := [place for place in places if place not in frame]):
+            raise ValueError(f"has no place for {absent[0]}")
+        return frame
+
+    return check
 
 
 class Entry(BaseModel):
@@ -48,6 +59,8 @@ class DatasetEntry(Entry):
     max_new_tokens: int | None = Field(None, ge=1, description="Longest answer; the model's own limit if absent.")
     aliases: Texts = Field((), description="Other names under which this benchmark is known.")
 
+    _prompt = field_validator("prompt")(_names_places("{question}"))
+
 
 class PixelBudget(Entry):
     """Limits on what the image processor makes of one image; absent keys keep the checkpoint's own setting.
@@ -64,7 +77,7 @@ class PixelBudget(Entry):
     max_image_tiles: int | None = Field(None, ge=1, description="Most tiles of one image (Llama 3.2 Vision).")
     do_pan_and_scan: bool | None = Field(None, description="Cut out parts of a long image (Gemma 3).")
     prompt_patches: int | None = Field(None, ge=1, description="Most tiles of all images of a prompt (InternVL).")
-    first_image_scale: int | None = Field(None, ge=1, description="Enlarge the first image by this factor.")
+    first_image_scale: int | None = Field(None, ge=1, le=8, description="Enlarge the first image by this factor.")
 
 
 class BenchmarkRule(Entry):
@@ -80,6 +93,9 @@ class BenchmarkRule(Entry):
     )
     choice_prompt_chinese: str | None = Field(None, description="The same where the question holds Chinese.")
     max_new_tokens: int | None = Field(None, ge=1, description="Longest answer, where the benchmark names none.")
+
+    _prompt = field_validator("prompt")(_names_places("{question}"))
+    _choices = field_validator("choice_prompt", "choice_prompt_chinese")(_names_places("{question}", "{options}"))
 
 
 class ModelEntry(Entry):

@@ -8,9 +8,11 @@ benchmarks share one loading of the model, and whatever is killed has lost nothi
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from vlmake.errors import DeviceStoppedError
 from vlmake.shard_work import ShardFiles, try_hold_rows
@@ -19,19 +21,31 @@ from vlmake.store import canonical_json, write_text
 PLANNED = Path(".snakemake") / "vlmake-planned.json"  # in the work directory, for the life of a run
 
 
-def write_plan(file: Path, planned: Mapping[str, Sequence[ShardFiles]]) -> None:
-    """Write the shards that a run has planned, by model."""
-    listed = {model: [_as_text(shard) for shard in shards] for model, shards in planned.items()}
-    write_text(file, canonical_json(listed))
+@dataclass(frozen=True)
+class RunPlan:
+    """The shards of one model that a run has planned, and the process that runs it (0: unknown)."""
+
+    shards: Sequence[ShardFiles]
+    process: int
+
+    def is_running(self) -> bool:
+        """Tell whether the run is still alive on this machine."""
+        return self.process > 0 and psutil.pid_exists(self.process)
 
 
-def read_plan(file: Path, model: str) -> list[ShardFiles]:
-    """Return the planned shards of a model; none if there is no readable plan: it only saves time."""
+def write_plan(file: Path, planned: Mapping[str, Sequence[ShardFiles]], process: int) -> None:
+    """Write the shards that the run of ``process`` has planned, by model."""
+    shards = {model: [_as_text(shard) for shard in listed] for model, listed in planned.items()}
+    write_text(file, canonical_json({"process": process, "shards": shards}))
+
+
+def read_plan(file: Path, model: str) -> RunPlan:
+    """Return what is planned for a model; nothing if there is no readable plan: it only saves time."""
     try:
-        listed = json.loads(file.read_text(encoding="utf-8")).get(model, [])
-        return [_from_text(shard) for shard in listed]
+        plan = json.loads(file.read_text(encoding="utf-8"))
+        return RunPlan([_from_text(shard) for shard in plan["shards"].get(model, [])], int(plan["process"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return []
+        return RunPlan([], 0)
 
 
 def started_ns(file: Path) -> int | None:
@@ -42,14 +56,17 @@ def started_ns(file: Path) -> int | None:
         return None
 
 
-def work_ahead(planned: Sequence[ShardFiles], own: ShardFiles, answer: Callable[[ShardFiles], None]) -> list[str]:
+def work_ahead(plan: RunPlan, own: ShardFiles, answer: Callable[[ShardFiles], None]) -> list[str]:
     """Answer every planned shard that is free and whose data are there; return the names of those worked on.
 
+    It ends when nothing is left, or when the run was killed: an orphan must not keep a device for hours.
     A shard that cannot be read or answered, for whatever reason, is left to its own job, which will say why: one's own
     work is done and must not fail with it.
     """
     done = []
-    for files in _from(planned, own):
+    for files in _from(plan.shards, own):
+        if not plan.is_running():
+            break
         try:
             if not (files.samples.is_file() and files.images.is_file()):
                 continue

@@ -60,6 +60,11 @@ def test_misspelt_pixel_key(tmp_path: Path) -> None:
         ("datasets:\n  Mine: [1\n", "line 3"),
         ("models:\n  Mine: {}\n", "expected 'defaults' and 'datasets', found models"),
         ("datasets:\n  Mine: 7\n", "Mine"),
+        ("datasets:\n  Off: {path: x}\n", "YAML reads the name False as a bool; put it in quotes"),
+        (
+            "datasets:\n  Mine: {path: x, task: yes_no, metric: mme, prompt: Is it so?}\n",
+            "prompt: Value error, has no place for {question}",
+        ),
     ],
 )
 def test_faults_are_one_line_each(tmp_path: Path, text: str, expected: str) -> None:

@@ -217,6 +217,24 @@ def test_failed_sample_is_asked_again_by_the_same_command_and_only_it(own_produc
     assert {row["status"] for row in own_product.predictions("TinyVLM", "Faulty")} <= {"ok", "truncated"}
 
 
+def test_failed_run_leaves_no_score_of_predictions_that_are_gone(finished: Workplace, without_torch: str) -> None:
+    """The same command after a failure fails again, or makes what is missing; it never shows the old score."""
+    words = ("run", "--model", "TinyVLM", "--data", "Mini")
+    before = finished.result("TinyVLM", "Mini_score.csv").read_bytes()
+    finished.models["TinyVLM"] = {"chat_template": "{% for %}"}
+    for _ in range(2):
+        ran = finished.vlmake(*words)
+        assert ran.code != 0
+        assert "its chat template fails" in ran.output
+        assert not finished.result("TinyVLM", "Mini_score.csv").exists()
+    assert finished.snakemake("--", "results/TinyVLM/Mini_score.csv").code != 0
+    del finished.models["TinyVLM"]
+    path = f"{without_torch}{os.pathsep}{finished.product / 'src'}"
+    ran = finished.vlmake(*words, PYTHONPATH=path)
+    assert ran.code == 0, ran.output
+    assert finished.result("TinyVLM", "Mini_score.csv").read_bytes() == before
+
+
 def test_touched_tsv_stales_nothing(finished: Workplace) -> None:
     os.utime(str(finished.datasets["Mini"]["path"]), (time.time(), time.time()))
     ran = finished.snakemake()

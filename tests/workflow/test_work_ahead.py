@@ -148,10 +148,14 @@ def test_a_shard_that_cannot_be_read_is_left_to_its_own_job(workplace: Workplace
     assert len(workplace.predictions("Leasing", names[0])) == len(workplace.predictions("Leasing", names[2])) == 6
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"Leasing": 7}', '{"Leasing": [{"dataset": "x"}]}', "{"])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"process": 1}', '{"process": 1, "shards": {"Leasing": [{"dataset": "x"}]}}']
+)
 def test_a_damaged_plan_costs_only_time(tmp_path: Path, content: str) -> None:
     from vlmake.work_ahead import read_plan
 
     (tmp_path / "plan.json").write_text(content, encoding="utf-8")
-    assert read_plan(tmp_path / "plan.json", "Leasing") == []
-    assert read_plan(tmp_path / "none.json", "Leasing") == []
+    for name in ("plan.json", "none.json"):
+        plan = read_plan(tmp_path / name, "Leasing")
+        assert list(plan.shards) == []
+        assert not plan.is_running()

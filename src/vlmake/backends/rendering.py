@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vlmake.backends.processor import image_options
+from vlmake.errors import VlmakeError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -61,6 +62,15 @@ def has_place_for(processor: Any, role: str) -> bool:
         return said in processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
     except Exception:  # templates refuse a role in their own ways
         return False
+
+
+def refuse_broken_template(processor: Any, model: str) -> None:
+    """Raise VlmakeError for a chat template that cannot write even a plain question."""
+    asked = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "?"}]}
+    try:
+        processor.apply_chat_template([asked], add_generation_prompt=True, tokenize=False)
+    except Exception as error:  # the template language raises its own errors
+        raise VlmakeError(f"model '{model}': its chat template fails: {type(error).__name__}: {error}") from error
 
 
 def _conversation(request: Request, system: str | None) -> list[dict[str, Any]]:

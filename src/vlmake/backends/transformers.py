@@ -20,7 +20,7 @@ from vlmake.backends.groups import UnfitModelError, UnlikeError
 from vlmake.backends.loading import load_model, loading_facts
 from vlmake.backends.preparing import Prepared, Preparer
 from vlmake.backends.processor import load_processor
-from vlmake.backends.rendering import has_place_for
+from vlmake.backends.rendering import has_place_for, refuse_broken_template
 from vlmake.backends.self_check import Answers
 from vlmake.errors import VlmakeError
 
@@ -48,6 +48,7 @@ def load(spec: ModelSpec, runtime: RuntimeOptions) -> TransformersBackend:
     """Load model and processor from the spec's folder; raise VlmakeError with the reason if that is impossible."""
     model = load_model(spec, runtime)
     processor = load_processor(spec.folder, spec.entry)
+    refuse_broken_template(processor, spec.name)
     if spec.entry.system and not has_place_for(processor, "system"):
         raise VlmakeError(f"model '{spec.name}': its chat template has no place for `system`; leave it out")
     return TransformersBackend(model, processor, spec.entry, loading_facts(model, spec))

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from vlmake.work_dir import hold_work_dir, is_dry_run
 Pairs = list[tuple[str, str]]
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_KILLED = re.compile(r"SIGKILL|exit status 137|exit status -9")
 
 
 class _RunCommand(click.Command):
@@ -240,7 +242,19 @@ def _explain(command_line: Sequence[str]) -> None:
         if planned.returncode:
             print(planned.stdout.strip(), file=sys.stderr)
             return
-    print("vlmake: stopped; all that was done is kept, and the same command goes on from there", file=sys.stderr)
+    log = _newest_log(Path(command_line[command_line.index("--directory") + 1]))
+    if log is not None and _KILLED.search(log.read_text(encoding="utf-8", errors="replace")):
+        print("vlmake: a job was killed by signal 9, most often for want of memory", file=sys.stderr)
+    where = f" (log: {log})" if log is not None else ""
+    print(
+        f"vlmake: stopped; all that was done is kept, and the same command goes on from there{where}", file=sys.stderr
+    )
+
+
+def _newest_log(work_dir: Path) -> Path | None:
+    """Return the log of the run that has just ended."""
+    logs = list((work_dir / ".snakemake" / "log").glob("*.snakemake.log"))
+    return max(logs, key=lambda file: file.stat().st_mtime_ns, default=None)
 
 
 def _supersede(work_dir: Path, pairs: Pairs) -> None:

@@ -24,7 +24,8 @@ def extract(frame: pd.DataFrame, protocol: str) -> list[Extraction]:
     """Return the answer of every row; see ``vlmake.extract.registry.Extractor``."""
     if protocol == STRICT:
         questions = frame["question"] if "question" in frame else [None] * len(frame)
-        return [read_yes_no(text, question) for text, question in zip(frame["raw"], questions, strict=True)]
+        asked = [question if isinstance(question, str) else None for question in questions]  # an empty cell is NaN
+        return [read_yes_no(text, question) for text, question in zip(frame["raw"], asked, strict=True)]
     return [read_as_vlmevalkit(seen, raw) for seen, raw in zip(frame["prediction"], frame["raw"], strict=True)]
 
 

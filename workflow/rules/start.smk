@@ -1,0 +1,55 @@
+# What a run does before its first job: it writes down what it will infer, and takes away the scores of predictions that
+# it will make anew.
+
+import os
+import sys
+from pathlib import Path
+
+from vlmake import work_ahead
+
+# On this machine a job that has its model loaded goes on to the run's further shards of that model; elsewhere a job is
+# one shard.
+WORK_AHEAD = ["--planned", str(work_ahead.PLANNED)] if workflow.is_main_process else []
+
+
+def planned_shard(job):
+    """The files of an inference job, as the job itself will be told them."""
+    return work_ahead.ShardFiles(
+        dataset=job.wildcards.dataset,
+        shard=int(job.wildcards.get("shard", 0)),
+        shards=int(job.wildcards.get("shards", 1)),
+        samples=Path(job.input.samples),
+        images=Path(job.input.images),
+        journal=Path(job.params.journal),
+    )
+
+
+def inference_jobs():
+    return [
+        job
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name in ("infer", "infer_shard")
+    ]
+
+
+def write_planned_shards(jobs):
+    planned = {}
+    for job in jobs:
+        planned.setdefault(job.wildcards.model, []).append(planned_shard(job))
+    work_ahead.write_plan(work_ahead.PLANNED, planned, os.getpid())
+
+
+def remove_scores_of(jobs):
+    """Snakemake takes away the predictions before it makes them anew, and then thinks a score without them complete: a
+    run that fails would leave the old score, and the next would show it."""
+    for model, dataset in {
+        (job.wildcards.model, job.wildcards.dataset) for job in jobs
+    }:
+        for path_of in (paths.score_csv, paths.score_json, paths.judged):
+            Path(path_of(model, dataset)).unlink(missing_ok=True)
+
+
+onstart:
+    if not {"--touch", "-t"} & set(sys.argv):
+        write_planned_shards(inference_jobs())
+        remove_scores_of(inference_jobs())
