@@ -70,8 +70,6 @@ def read_layers(folder: Path, section: str) -> dict[str, Layer]:
             raise VlmakeError(f"{file}: expected 'defaults' and '{section}', found {', '.join(sorted(unknown))}")
         defaults = mapping(content.get("defaults"), f"{file}: defaults")
         for name, values in mapping(content.get(section), f"{file}: {section}").items():
-            if not isinstance(name, str):
-                raise VlmakeError(f"{file}: YAML reads the name {name!r} as a {type(name).__name__}; put it in quotes")
             _check_name(name, file)
             if str(name) in found:
                 other = found[str(name)].own.where
@@ -119,7 +117,10 @@ def mapping(values: Any, where: str) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise VlmakeError(f"{where}: expected keys and values, found {values!r}")
-    return {str(key): value for key, value in values.items()}
+    for key in values:
+        if not isinstance(key, str):
+            raise VlmakeError(f"{where}: YAML reads the name {key!r} as a {type(key).__name__}; put it in quotes")
+    return dict(values)
 
 
 def _draft(values: Mapping[str, Any], where: str) -> Draft:
