@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from collections import Counter, defaultdict
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import TINY_VLM, Workplace, make_benchmark, read_tsv, write_tsv
+from vlmake.shard_work import ShardFiles
+from vlmake.work_ahead import RunPlan, read_plan, work_ahead
 
 COMMAND = [sys.executable, "-c", "from vlmake.cli import main; main()", "run", "--mode", "infer", "--cores", "6"]
 
@@ -148,12 +151,24 @@ def test_a_shard_that_cannot_be_read_is_left_to_its_own_job(workplace: Workplace
     assert len(workplace.predictions("Leasing", names[0])) == len(workplace.predictions("Leasing", names[2])) == 6
 
 
+def test_an_orphan_finishes_its_own_shard_and_no_other(tmp_path: Path) -> None:
+    """A job whose run was killed must not keep a device for all that the run had planned."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    other = tmp_path / "samples.parquet"
+    other.touch()
+    files = ShardFiles("Set00", 0, 1, other, other, tmp_path / "journal")
+    asked: list[ShardFiles] = []
+    assert work_ahead(RunPlan([files], ended.pid), files, asked.append) == []
+    assert asked == []
+    assert work_ahead(RunPlan([files], os.getpid()), replace(files, shard=1), asked.append) == [files.name]
+    assert asked == [files]
+
+
 @pytest.mark.parametrize(
     "content", ["", "[]", "{", '{"process": 1}', '{"process": 1, "shards": {"Leasing": [{"dataset": "x"}]}}']
 )
 def test_a_damaged_plan_costs_only_time(tmp_path: Path, content: str) -> None:
-    from vlmake.work_ahead import read_plan
-
     (tmp_path / "plan.json").write_text(content, encoding="utf-8")
     for name in ("plan.json", "none.json"):
         plan = read_plan(tmp_path / name, "Leasing")
