@@ -39,8 +39,8 @@ class Texts:
 
     def same_start(self) -> bool:
         """Tell whether the prompts of each group are the same up to the end of their pictures."""
-        befores = zip(self.groups, self.parts, strict=True)
-        return all(before == self.parts[self.firsts[group]][0] for group, (before, _, _) in befores)
+        starts = zip(self.groups, self.parts, strict=True)
+        return all(before == self.parts[self.firsts[group]][0] for group, (before, _, _) in starts)
 
 
 @dataclass(frozen=True, slots=True)
