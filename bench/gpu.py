@@ -311,7 +311,9 @@ def measure_host(name: str, case: Case, processor: Any, pictures: Pictures, batc
     batches = [requests[start : start + batch] for start in range(0, len(requests), batch)]
     lines = []
     for threads in sorted({1, 2, 4, len(os.sched_getaffinity(0))}):
-        preparer = Preparer(processor, SYSTEM, Capabilities(None, system=True, history=True), torch.float32, pinned=False)
+        preparer = Preparer(
+            processor, SYSTEM, Capabilities(None, system=True, history=True), torch.float32, pinned=False
+        )
         prepare = partial(preparer.prepare, modes=["prefix"])
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(prepare, [requests[:1]] * threads))
