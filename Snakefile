@@ -8,6 +8,7 @@
     results/{model}/{dataset}/shards/{k}-of-{n}.parquet predictions of one shard, temporary
     results/{model}/{dataset}_predictions.parquet       all predictions in the benchmark's order
     results/{model}/{dataset}_score.csv, _score.json    the table, and every protocol's numbers
+    results/{model}/{dataset}_submission.xlsx, .json    for servers that have the right answers
     results/summary.csv, results/report/index.html      all scores of this work directory
 
 {dataset} is {base} with an optional row limit: MME@20 is the first 20 rows of MME.
@@ -28,9 +29,9 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
-    """Every configured score, the summary over them and the report."""
+    """What every configured run ends in (a score, where answers are known), the summary and the report."""
     default_target: True
     input:
-        SCORES,
+        RESULTS,
         paths.SUMMARY,
         paths.REPORT,

@@ -54,6 +54,7 @@ from vlmake.inference import Asking, Question
 
 NEW_TOKENS = 4
 ASKING = Asking("bench", NEW_TOKENS)
+HOST_QUESTIONS = 256  # enough for milliseconds an image
 MME_QUESTIONS = 2374
 WAYS = ("loop", "batched", "grouped")
 HEADER = (
@@ -314,20 +315,26 @@ def measure_host(name: str, case: Case, processor: Any, pictures: Pictures, batc
         preparer = Preparer(
             processor, SYSTEM, Capabilities(None, system=True, history=True), torch.float32, pinned=False
         )
-        prepare = partial(preparer.prepare, modes=["prefix"])
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(prepare, [requests[:1]] * threads))
+            list(pool.map(partial(_sizes, preparer), [requests[:1]] * threads))
             started, used = time.perf_counter(), time.process_time()
-            parts = [part for prepared in pool.map(prepare, batches) for part in prepared]
+            sizes = list(pool.map(partial(_sizes, preparer), batches))
             wall, cpu = time.perf_counter() - started, time.process_time() - used
-        held = sum(part.inputs["pixel_values"].nbytes for part in parts) / len(images) / 2**20
-        tokens = sum(part.prompt_tokens[0] for part in parts) / len(parts)
+        held = sum(held for held, _, _ in sizes) / len(images) / 2**20
+        tokens = sum(tokens for _, tokens, _ in sizes) / sum(parts for _, _, parts in sizes)
         whole = MME_QUESTIONS / 2 / len(images)
         lines.append(
             [name, threads, f"{1000 * cpu / len(images):.0f}", f"{wall * whole:.0f}", f"{cpu * whole:.0f}",
              f"{tokens:.0f}", f"{held:.1f}", "none" if case.target is None else f"{case.target:.0f}"]
         )  # fmt: skip
     return lines
+
+
+def _sizes(preparer: Preparer, batch: Sequence[Request]) -> tuple[int, int, int]:
+    """Prepare a batch; return bytes of pixels, tokens of the first prompts, and parts: all tensors would not fit."""
+    prepared = preparer.prepare(batch, modes=["prefix"])
+    held = sum(part.inputs["pixel_values"].nbytes for part in prepared)
+    return held, sum(part.prompt_tokens[0] for part in prepared), len(prepared)
 
 
 @click.command(help=__doc__)
@@ -356,6 +363,8 @@ def main(
     tf.logging.set_verbosity_error()
     if tiny:
         questions, part, few, batches = min(questions, 12), min(part, 8), min(few, 3), (4,)
+    if host:
+        questions = min(questions, HOST_QUESTIONS)
     size = (64, 48) if tiny else (1024, 768)
     pictures = photographs(max(1, -(-questions // 2)), *size, workers=max(1, workers))
     lines: list[list[str]] = []

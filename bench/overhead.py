@@ -36,7 +36,7 @@ from vlmake.backends import load
 from vlmake.backends.base import Request, Turn
 from vlmake.images import ImageStore
 from vlmake.model_spec import RuntimeOptions, resolve
-from vlmake.prompts import render
+from vlmake.prompts import Template, render
 from vlmake.registry import load_registry, registry_folders
 
 image_groups, *folders = sys.argv[1:]
@@ -49,7 +49,7 @@ for folder in map(Path, folders):
     for start in range(0, len(rows), entry.batch_size):
         requests = [
             Request(
-                [Turn("user", render("yes_no", row, row["images"], "{question}"))],
+                [Turn("user", render(Template("yes_no"), row, row["images"]))],
                 {digest: store.bytes(digest) for digest in row["images"]},
                 entry.max_new_tokens,
             )

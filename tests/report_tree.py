@@ -55,7 +55,7 @@ def benchmark(work: Path, name: str, rows: Sequence[Mapping[str, str]]) -> None:
 def predictions(
     work: Path, model: str, dataset: str, answers: Mapping[str, str | None], task: str, statuses: Mapping[str, str] = {}
 ) -> None:
-    spec = {"model": model, "dataset": dataset, "prompt": {"task": task, "prompt": "{question}"}}
+    spec = {"model": model, "dataset": dataset, "prompt": {"template": {"task": task}}}
     rows = [
         {
             "index": index,

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any, Protocol
 
-from vlmake.backends.base import Backend, DeviceLostError, OutOfMemoryError, Output, Request, Turn
+from vlmake.backends.base import Backend, DeviceLostError, OutOfMemoryError, Output, Request, SampleName, Turn
 from vlmake.errors import DeviceStoppedError
 from vlmake.inference import Asking, Question, prediction, unasked
 from vlmake.journal import ALONE, JournalWriter
@@ -24,10 +24,10 @@ Submit = Callable[[Callable[[], Any]], Callable[[], Any]]
 
 
 class ImageBytes(Protocol):
-    """Where original image bytes come from."""
+    """Where image bytes come from."""
 
-    def bytes(self, digest: str) -> bytes:
-        """Return the original bytes of one image."""
+    def bytes(self, image_id: str) -> bytes:
+        """Return the bytes of one image by the id that messages name."""
         ...
 
 
@@ -225,5 +225,6 @@ def _prepare(backend: Backend, images: ImageBytes, asking: Asking, batch: Sequen
 
 def _request(question: Question, images: ImageBytes, asking: Asking) -> Request:
     turn = Turn("user", question.messages)
-    found: Mapping[str, bytes] = {digest: images.bytes(digest) for digest in set(_images(question))}
-    return Request([turn], found, asking.max_new_tokens, asking.pixels)
+    found: Mapping[str, bytes] = {name: images.bytes(name) for name in set(_images(question))}
+    sample = SampleName(asking.looked_up_in, question.index) if asking.looked_up_in is not None else None
+    return Request([turn], found, asking.max_new_tokens, asking.pixels, sample)

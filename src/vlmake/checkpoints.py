@@ -53,6 +53,11 @@ class Checkpoint(BaseModel):
         return missing_file(self.folder) is None and not any(adapters)
 
 
+def content(entry: ModelEntry) -> Kind:
+    """Return what lies in the entry's folder: a model, or predictions that stand as one."""
+    return "predictions" if entry.backend == "replay" else "model"
+
+
 def is_prepared(entry: ModelEntry) -> bool:
     """Tell whether a stage before inference fetches or converts the model; a plain local folder needs none."""
     return entry.path is None or entry.converter is not None or not all(map(_is_folder, entry.adapters))
@@ -72,7 +77,7 @@ def locate(name: str, entry: ModelEntry, hub: Hub, cache: Path) -> Checkpoint:
     with _of_model(name):
         hub = entry.hub or hub
         if entry.path is not None:
-            source = hubs.local(Path(entry.path))
+            source = hubs.local(Path(entry.path), content(entry))
         else:
             source = hubs.fetch(hub, _repository(entry, hub), entry.revision)
         adapters = tuple(_adapter(adapter, hub) for adapter in entry.adapters)
@@ -89,7 +94,7 @@ def look_up(entry: ModelEntry, hub: Hub) -> Path | None:
     """
     hub = entry.hub or hub
     if entry.path is not None:
-        hubs.refuse_incomplete(Path(entry.path))
+        hubs.refuse_incomplete(Path(entry.path), content(entry))
         return Path(entry.path)
     return hubs.cached(hub, _repository(entry, hub), entry.revision)
 
@@ -125,7 +130,7 @@ def planning_source(entry: ModelEntry, hub: Hub) -> str:
     """Return what makes the model's weights other ones, cheap enough for every plan and without any network."""
     hub = entry.hub or hub
     if entry.path is not None:
-        parts = [f"fingerprint:{digests.checkpoint_fingerprint(Path(entry.path))}"]
+        parts = [f"fingerprint:{digests.checkpoint_fingerprint(Path(entry.path), content(entry))}"]
     else:
         prefix = "hub" if hub == "hf" else hub
         parts = [f"{prefix}:{_repository(entry, hub)}@{entry.revision}"]

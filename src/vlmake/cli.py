@@ -13,10 +13,14 @@ COMMANDS = {
     "run": "Evaluate models on datasets; goes on after any crash by the same command.",
     "score": "Score predictions that exist already; no model needed.",
     "prompts": "Print what a model would be asked, one JSON line a sample.",
+    "export": "Write predictions as a spreadsheet or table for people: xlsx, csv, tsv, json, jsonl.",
+    "import": "Let finished predictions of this or another tool stand as a model.",
     "list": "List the registered models or datasets.",
     "certify": "Compare a converted model with the code it was published with.",
     "doctor": "Check Python, disk, devices, torch and the registered files.",
 }
+
+_MODULES = {"import": "import_predictions"}  # where a command's name cannot be its module's
 
 
 class _Commands(click.Group):
@@ -28,7 +32,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"vlmake.commands.{cmd_name}").command
+        command: click.Command = import_module(f"vlmake.commands.{_MODULES.get(cmd_name, cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 from pybase64 import b64decode
 
 from vlmake.errors import VlmakeError
-from vlmake.images import ImageError, ImageWriter
+from vlmake.images import POLICY, ImageError, ImageWriter
 from vlmake.literals import list_items
 from vlmake.store import atomic_path, canonical_json, disk_errors
-from vlmake.tsv import Cell, TsvReader
+from vlmake.tsv import Cell, TsvReader, cut
 
 OWN_COLUMNS = ("images", "image_error", "group")
 """Columns that decode adds; an original column of that name is kept as ``tsv:<name>``."""
@@ -38,12 +38,16 @@ _BASE64 = f"{string.ascii_letters}{string.digits}+/=".encode()
 
 
 class Decoded(NamedTuple):
-    """What a decode wrote: rows, distinct images, rows without a usable image, and the first such row's reason."""
+    """What a decode wrote: rows, distinct images, rows without a usable image, and the first such row's reason.
+
+    ``turned`` counts the images whose EXIF orientation is not applied.
+    """
 
     rows: int
     images: int
     broken: int
     first_broken: str | None
+    turned: int = 0
 
 
 class _Images(NamedTuple):
@@ -65,6 +69,7 @@ def decode(tsv: Path, source: Mapping[str, Any], image_root: Path, samples_out: 
     The samples have one row a TSV row, in file order: every original column but ``image`` as text with true nulls,
     then ``images`` (list of digests), ``image_error`` (a short reason, else null; then ``images`` is empty) and
     ``group`` (equal for rows that share a first image). An image that cannot be used marks its rows and stops nothing.
+    The schema's metadata say under ``vlmake``, as JSON, what was decoded and how images become RGB (``images.POLICY``).
 
     Args:
         tsv: The benchmark with the columns ``index`` and ``image`` or ``image_path``.
@@ -93,11 +98,19 @@ def decode(tsv: Path, source: Mapping[str, Any], image_root: Path, samples_out: 
         if digest != source["sha256"]:
             raise _changed(tsv, f"its sha256 is {digest} and was {source['sha256']}")
         resolved = _follow(tsv, pass_one.rows)
-        about = {"rows": len(resolved), "images": store.count, "tsv_sha256": digest}
+        about = {
+            "rows": len(resolved),
+            "images": store.count,
+            "turned_images": store.turned,
+            "tsv_sha256": digest,
+            "tsv_bytes": table.size,
+            "embedded": "image" in table.header,
+            **POLICY,
+        }
         _write_samples(samples_part, spill, about, pass_one, resolved)
     broken = [(row, images.error) for row, images in enumerate(resolved, 1) if images.error]
     first = f"row {broken[0][0]}: {broken[0][1]}" if broken else None
-    return Decoded(len(resolved), store.count, len(broken), first)
+    return Decoded(len(resolved), store.count, len(broken), first, store.turned)
 
 
 class _Intake:
@@ -146,7 +159,7 @@ class _Intake:
             raise VlmakeError(f"{self._table.path}: row {number} has no index")
         if index in self.rows:
             first = list(self.rows).index(str(index)) + 1
-            raise VlmakeError(f"{self._table.path}: rows {first} and {number} have the same index '{_cut(str(index))}'")
+            raise VlmakeError(f"{self._table.path}: rows {first} and {number} have the same index '{cut(str(index))}'")
 
     def _images(self, image: Cell, path: Cell) -> _Images | _Reference:
         """Return what a row's two cells say, with its images taken into the store."""
@@ -238,11 +251,7 @@ def _column_name(name: str) -> str:
 
 def _names(header: list[str]) -> str:
     """Return some column names for an error text."""
-    return ", ".join(_cut(name) for name in header[:20]) + (", …" if len(header) > 20 else "")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:79]}…"
+    return ", ".join(cut(name) for name in header[:20]) + (", …" if len(header) > 20 else "")
 
 
 def _text_batch(rows: list[list[Cell]], schema: pa.Schema) -> pa.RecordBatch:
@@ -271,17 +280,17 @@ def _read_inside(root: Path, name: str) -> bytes:
         base = root.resolve()
         path = (base / name).resolve()
         if not path.is_relative_to(base):
-            raise ImageError(f"image_path '{_cut(name)}' leads out of the image folder")
+            raise ImageError(f"image_path '{cut(name)}' leads out of the image folder")
         # Opened without waiting, so that a named pipe cannot hold the decode.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 (a descriptor)
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ImageError(f"image_path '{_cut(name)}' is no regular file")
+                raise ImageError(f"image_path '{cut(name)}' is no regular file")
             return file.read()
     except FileNotFoundError:
-        raise ImageError(f"missing file: image_path '{_cut(name)}' in {root}") from None
+        raise ImageError(f"missing file: image_path '{cut(name)}' in {root}") from None
     except (OSError, ValueError, RuntimeError) as error:  # too long, a circle of links, no permission, a NUL
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ImageError(f"cannot read image_path '{_cut(name)}': {reason}") from None
+        raise ImageError(f"cannot read image_path '{cut(name)}': {reason}") from None
 
 
 def _follow(tsv: Path, rows: Mapping[str, _Images | _Reference]) -> list[_Images]:
@@ -298,7 +307,7 @@ def _follow(tsv: Path, rows: Mapping[str, _Images | _Reference]) -> list[_Images
             if here in chain:
                 circle = " → ".join([*chain, here][list(chain).index(here) :])
                 raise VlmakeError(
-                    f"{tsv}: row {row_number(here)}: its image refers to itself in a circle of indexes: {_cut(circle)}"
+                    f"{tsv}: row {row_number(here)}: its image refers to itself in a circle of indexes: {cut(circle)}"
                 )
             chain[here] = None
             found = rows[here]

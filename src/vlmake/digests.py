@@ -27,10 +27,15 @@ TRAINING_LEFTOVERS = (
     "rng_state*",
     "runs",
 )
-Kind = Literal["model", "adapter"]
-CONFIGURATIONS: dict[Kind, str] = {"model": "config.json", "adapter": "adapter_config.json"}
-CALLED: dict[Kind, str] = {"model": "checkpoint", "adapter": "PEFT adapter"}
+Kind = Literal["model", "adapter", "predictions"]
+CONFIGURATIONS: dict[Kind, str] = {
+    "model": "config.json",
+    "adapter": "adapter_config.json",
+    "predictions": "import.json",
+}
+CALLED: dict[Kind, str] = {"model": "checkpoint", "adapter": "PEFT adapter", "predictions": "import"}
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")  # in the order in which they are preferred
+_PREDICTIONS = (".parquet",)
 _SETTLED_SECONDS = 2.0  # a file changed this recently may change again within the clock's resolution
 
 
@@ -57,7 +62,7 @@ def checkpoint_files(folder: Path, kind: Kind = "model") -> list[Path]:
     return sorted(
         file
         for file in folder.rglob("*")
-        if file.suffix in CHECKPOINT_SUFFIXES
+        if file.suffix in (_PREDICTIONS if kind == "predictions" else CHECKPOINT_SUFFIXES)
         and file.is_file()
         and not any(_is_not_of_the_model(part) for part in file.relative_to(folder).parts)
     )
@@ -72,11 +77,11 @@ def missing_file(folder: Path, kind: Kind = "model") -> str | None:
     """Return a file that the folder lacks of a whole checkpoint or adapter, by its index of weights; None if whole."""
     if not (folder / CONFIGURATIONS[kind]).is_file():
         return CONFIGURATIONS[kind]
-    for suffix in _WEIGHTS:
+    for suffix in _PREDICTIONS if kind == "predictions" else _WEIGHTS:
         if any(file.is_file() for file in folder.glob(f"*{suffix}")):
             indexed = (name for index in folder.glob(f"*{suffix}.index.json") for name in _indexed(index))
             return next((name for name in indexed if not (folder / name).is_file()), None)
-    return "a file of weights (*.safetensors or *.bin)"
+    return "a file of predictions" if kind == "predictions" else "a file of weights (*.safetensors or *.bin)"
 
 
 def _indexed(index: Path) -> list[str]:

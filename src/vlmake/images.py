@@ -3,8 +3,7 @@
 An image is known by its digest, the SHA-256 of its original bytes. The header is checked when an image enters the
 store; only ``open_rgb`` decodes pixels, where they are used, and finds the files that are cut short.
 
-What becomes of unusual images: 16-bit grey is scaled to 8 bits (Pillow alone would cut it off at 255), transparency is
-dropped, CMYK is converted, an animation is its first frame, and an EXIF orientation is not applied.
+What becomes of unusual images stands in ``POLICY``, which goes into the metadata of every benchmark's samples.
 """
 
 import hashlib
@@ -17,7 +16,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from vlmake.errors import VlmakeError
 
@@ -31,11 +30,31 @@ SCHEMA = pa.schema(
     ]
 )
 
-BATCH_BYTES = 32 << 20
+POLICY = {
+    "exif_orientation": "ignored",  # as VLMEvalKit does; only in TIFF is it part of the format, and Pillow applies it
+    "rgb": {
+        "16-bit grey": "scaled to 8 bits",  # Pillow alone would cut it off at 255
+        "transparency": "dropped",
+        "CMYK": "converted",
+        "animation": "first frame",
+    },
+}
+"""How image files become the RGB pixels that models see."""
+
+BATCH_BYTES = 8 << 20
 """Image bytes that go into one record batch, and what the writer holds in memory; a larger image gets its own."""
 
 MAX_PIXELS = 178_956_970
 """Larger images are refused as decompression bombs: Pillow's own limit for an error."""
+
+MAX_DECODING_BYTES = 900_000_000
+"""Images whose decoding would take more memory are refused as well."""
+
+# What decoding takes at its peak, in bytes a pixel, measured: Pillow's own pixels and what its decoders hold meanwhile.
+_DECODER_BYTES = {"WEBP": 12, "AVIF": 16, "JPEG2000": 28, "TIFF": 4}
+_MODE_BYTES = {"RGB": 4, "L": 5, "P": 5, "1": 5}
+_OTHER_MODE_BYTES = 8  # four bytes as they are and four as RGB
+_PROGRESSIVE_BYTES = 8  # a progressive JPEG's coefficients, of two bytes each
 
 # Raster formats that are known by their first bytes and decoded inside Pillow. Others stay out: EPS, for one, would
 # start Ghostscript, and TGA has no mark of its own, so that noise would pass for it.
@@ -61,26 +80,50 @@ def inspect_image(data: bytes) -> ImageInfo:
         ImageError: No bytes, no known image format, a broken header, or more than ``MAX_PIXELS`` pixels.
     """
     with _open(data) as image:
-        return ImageInfo(image.format or "", image.width, image.height)
+        return _info(image)
 
 
 def open_rgb(data: bytes) -> Image.Image:
-    """Decode an image completely; return it as RGB.
+    """Decode an image completely; return it as RGB, without what else its file says (orientation, profile, text).
 
     Raises:
         ImageError: What ``inspect_image`` finds, and pixel data that is cut short or damaged.
     """
+    image = open_as_stored(data)
+    try:
+        rgb = _as_rgb(image)
+    except Exception as error:  # a palette, for one, may be anything
+        raise _undecodable(image, error) from error
+    rgb.info = {}  # else a processor of transformers might find the orientation there and apply it
+    return rgb
+
+
+def open_as_stored(data: bytes) -> Image.Image:
+    """Decode an image completely, in Pillow's mode for what the file holds; ImageError as ``open_rgb``."""
     # Code that ships with models sets this for the whole process; a cut image would then pass, half grey.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
-    with _open(data) as image, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
+    image = _open(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             image.load()
-            if image.mode.startswith("I;16"):
-                return image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L").convert("RGB")
-            return image.convert("RGB")
-        except Exception as error:  # decoders raise nearly anything on hostile bytes
-            raise ImageError(f"damaged or cut short: {image.format} pixels do not decode ({_short(error)})") from error
+    except Exception as error:  # decoders raise nearly anything on hostile bytes
+        raise _undecodable(image, error) from error
+    return image
+
+
+def _undecodable(image: Image.Image, error: Exception) -> ImageError:
+    return ImageError(f"damaged or cut short: {image.format} pixels do not decode ({_short(error)})")
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    """Return loaded pixels as a plain RGB image."""
+    if image.mode == "RGB":
+        return image._new(image.im)  # without the copy that convert() makes, which counts for large images
+    if image.mode.startswith("I;16"):
+        to_8_bits = [(value + 128) // 257 for value in range(1 << 16)]
+        return image.convert("I").point(to_8_bits, "L").convert("RGB")
+    return image.convert("RGB")
 
 
 class ImageWriter:
@@ -94,6 +137,8 @@ class ImageWriter:
         self._sink = pa.OSFile(str(path), "wb")
         self._writer = pa.ipc.new_file(self._sink, SCHEMA)
         self.count = 0
+        self.turned = 0
+        """How many of the images carry an orientation that is not applied."""
 
     def __enter__(self) -> Self:
         return self
@@ -117,7 +162,9 @@ class ImageWriter:
         digest = hashlib.sha256(data).hexdigest()
         if digest not in self._known:
             try:
-                info = inspect_image(data)
+                with _open(data) as image:
+                    info = _info(image)
+                    self.turned += _is_turned(image)
             except ImageError as error:
                 self._known[digest] = ImageError(str(error))  # without the traceback, which would hold the bytes
             else:
@@ -248,13 +295,39 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError(f"not an image: {_kind(data)}") from None
     except Exception as error:  # plugins raise nearly anything on hostile headers
         raise ImageError(f"broken image header ({_short(error)})") from error
-    if image.width * image.height > MAX_PIXELS:
+    most = min(MAX_PIXELS, MAX_DECODING_BYTES // _bytes_per_pixel(image))
+    if image.width * image.height > most:
         raise ImageError(
-            f"{image.width} x {image.height} is more than {MAX_PIXELS:,} pixels: refused as a decompression bomb"
+            f"{image.width} x {image.height} is more than {most:,} pixels ({image.format}): "
+            "refused as a decompression bomb"
         )
     if not image.width or not image.height:
         raise ImageError(f"broken image header ({image.width} x {image.height} pixels)")
     return image
+
+
+def _bytes_per_pixel(image: Image.Image) -> int:
+    """Return what decoding takes at its peak."""
+    progressive = _PROGRESSIVE_BYTES if image.info.get("progressive") else 0
+    decoder = _DECODER_BYTES.get(image.format or "", 0)
+    return _MODE_BYTES.get(image.mode, _OTHER_MODE_BYTES) + decoder + progressive
+
+
+def _info(image: Image.Image) -> ImageInfo:
+    return ImageInfo(image.format or "", image.width, image.height)
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Tell whether the header holds an EXIF orientation from 2 to 8 that is not applied."""
+    if image.format == "TIFF":
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # The general method: that of PNG would decode all pixels to look behind them.
+            return Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1) in range(2, 9)
+    except Exception:  # EXIF data may be anything; then it says nothing
+        return False
 
 
 @cache

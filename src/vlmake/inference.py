@@ -27,13 +27,15 @@ class Question:
 class Asking:
     """How questions are asked: everything about it is part of each prediction's key.
 
-    ``pixels`` is the model's pixel budget on this benchmark (keys of ``registry.PixelBudget``).
+    ``pixels`` is the model's pixel budget on this benchmark (keys of ``registry.PixelBudget``). ``looked_up_in`` is the
+    benchmark's name for a model that looks its answers up by index, so that equal prompts may have unequal answers.
     """
 
     model_digest: str
     max_new_tokens: int
     pixels: Mapping[str, Any] = field(default_factory=dict)
     repeat: int = 0
+    looked_up_in: str | None = None
 
     def generation(self) -> dict[str, Any]:
         """Return the generation settings; greedy, whatever the checkpoint's own configuration says."""
@@ -60,6 +62,8 @@ def image_count(messages: Sequence[Part]) -> int:
 def make_question(asking: Asking, index: str, messages: Sequence[Part], image_error: str | None) -> Question:
     """Return a question with its key; a sample with a broken image gets a key of its own kind."""
     key = prediction_key(asking, messages)
+    if asking.looked_up_in is not None:
+        key = text_digest(f"{key}:{asking.looked_up_in}:{index}")
     return Question(index, messages, image_error, text_digest(f"{key}:{image_error}") if image_error else key)
 
 
@@ -88,6 +92,7 @@ def prediction(
         blank,
         prediction=result.text,
         status="truncated" if cut else "ok" if result.text.strip() else "empty",
+        thinking=result.thinking,
         finish_reason=result.finish_reason,
         prompt_tokens=result.prompt_tokens,
         completion_tokens=result.completion_tokens,

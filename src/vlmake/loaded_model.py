@@ -15,6 +15,7 @@ from vlmake.images import ImageStore
 from vlmake.journal import JournalWriter
 from vlmake.model_spec import ModelSpec, RuntimeOptions
 from vlmake.progress import progress
+from vlmake.roundtrip import ShownImages
 from vlmake.shard_work import Shard, Todo
 
 _MOST_HOST_WORKERS = 8  # threads that decode and tile ahead of one device: a photo takes them 30 to 140 ms
@@ -58,9 +59,10 @@ def answer_shard(shard: Shard, todo: Todo, spec: ModelSpec, opened: Callable[[],
     known = len(shard.questions) - len(todo.questions) - len(todo.apart)
     with (
         closing(JournalWriter(files.journal)) as writer,
-        ImageStore(files.images) as images,
+        ImageStore(files.images) as store,
         progress(f"{spec.name} {files.dataset}{part}", len(shard.questions), known) as advance,
     ):
+        images = ShownImages(store)
         if broken := set_aside_broken(todo.questions, writer, shard.asking, shard.epoch):
             advance(broken)
         for questions, alone in ((askable(todo.questions), False), (askable(todo.apart), True)):

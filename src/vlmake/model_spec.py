@@ -19,7 +19,8 @@ from vlmake.prompts import Frames
 from vlmake.registry import BenchmarkRule, DatasetEntry, ModelEntry
 from vlmake.store import canonical_json, text_digest
 
-BACKEND_VERSIONS = {"transformers": 1}  # raise a number only when that backend's answers really change
+BACKEND_VERSIONS = {"transformers": 1, "replay": 1}  # raise a number only when that backend's answers really change
+_LIBRARIES = {"transformers": ("torch", "transformers"), "replay": ()}  # what each backend's answers come from
 
 # The pixel budget and the prompt depend on the benchmark too; they are in the key of each prediction by themselves.
 _NOT_IN_ANSWERS = {
@@ -90,7 +91,7 @@ class ModelSpec:
 
     def describe(self) -> dict[str, Any]:
         """Return what a predictions file says about its model: identity, settings and library versions."""
-        versions = {library: version(library) for library in ("torch", "transformers")}
+        versions = {library: version(library) for library in _LIBRARIES[self.entry.backend]}
         settings = answer_settings(self.entry) | {"dtype": self.dtype}
         return {"model": self.name, "identity": self.identity, "settings": settings, "versions": versions}
 
@@ -120,6 +121,8 @@ def benchmark_settings(entry: ModelEntry, dataset: str, benchmark: DatasetEntry)
                 rule.prompt or frames.question,
                 rule.choice_prompt or frames.choice,
                 rule.choice_prompt_chinese or frames.choice_chinese,
+                rule.suffix or frames.suffix,
+                rule.image_order or frames.image_order,
             )
             longest = rule.max_new_tokens or longest
     return BenchmarkSettings(pixels, frames, benchmark.max_new_tokens or longest)

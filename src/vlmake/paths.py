@@ -17,7 +17,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
 LIMITED_NAME = NAME + r"(?:@[1-9][0-9]*)?"
 RESERVED_NAMES = frozenset({"report", "summary", "summary.csv"})
 
-TARGET_SUFFIXES = frozenset({".csv", ".json", ".parquet", ".html", ".arrow"})
+TARGET_SUFFIXES = frozenset({".csv", ".json", ".parquet", ".html", ".arrow", ".xlsx"})
 
 SUMMARY = "results/summary.csv"
 REPORT = "results/report/index.html"
@@ -121,6 +121,11 @@ def score_json(model: str, dataset: str) -> str:
     return f"results/{model}/{dataset}_score.json"
 
 
+def submission(model: str, dataset: str, ending: str) -> str:
+    """Return the path of the file for the server that has the right answers; ``ending`` without a dot."""
+    return f"results/{model}/{dataset}_submission.{ending}"
+
+
 def present_scores(work_dir: Path) -> list[tuple[str, str]]:
     """Return (model, dataset) of every score file in the work directory, sorted."""
     pattern = re.compile(rf"({LIMITED_NAME})_score\.json")
@@ -143,7 +148,7 @@ def parse_target(target: str) -> tuple[str, str] | None:
     """Return (model, dataset) named by a result path such as ``results/M/MME@20_score.csv``, else None."""
     match = re.fullmatch(
         r"results/(?P<model>[^/]+)/(?P<dataset>[^/]+?)"
-        r"(?:_score\.csv|_score\.json|_judged\.parquet|_predictions\.parquet|_timing\.parquet"
+        r"(?:_score\.csv|_score\.json|_judged\.parquet|_submission\.[a-z]+|_predictions\.parquet|_timing\.parquet"
         r"|/shards/[0-9]+-of-[0-9]+\.parquet)",
         target,
     )

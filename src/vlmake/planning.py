@@ -15,10 +15,12 @@ from vlmake import checkpoints, digests, model_spec, paths, prompts
 from vlmake.errors import VlmakeError
 from vlmake.journal import epoch_of
 from vlmake.model_spec import BenchmarkSettings
-from vlmake.registry import DatasetEntry, Registry, shards, tsv_path
-from vlmake.run_config import RunConfig
-from vlmake.scoring_digest import source_digest
+from vlmake.readiness import readiness
+from vlmake.registry import DatasetEntry, Registry, prompt_template, shards, tsv_path
+from vlmake.run_config import ImageRoundtrip, RunConfig
+from vlmake.scoring_digest import module_digest, source_digest
 from vlmake.store import canonical_json, text_digest
+from vlmake.submissions.registry import submission_entry
 
 
 class Plan:
@@ -80,11 +82,54 @@ class Plan:
             raise VlmakeError(f"no file of this workflow has such a name; a score is {example}")
         model, dataset = named
         self._check_names({model: self.registry.resolve_model(model), dataset: self.registry.resolve_dataset(dataset)})
+        results = self.results(model, dataset)  # refuses what cannot be run
+        scores = (paths.score_csv(model, dataset), paths.score_json(model, dataset), paths.judged(model, dataset))
+        if word in scores and scores[0] not in results:
+            reason = readiness(self.registry.dataset(dataset)).reason
+            raise VlmakeError(f"dataset '{dataset}' has no score: {reason}; make {results[0]}")
+        if "_submission." in word and word not in results:
+            raise VlmakeError(f"dataset '{dataset}' has no such file to hand in; make {results[0]}")
 
     def _check_names(self, canonical: dict[str, str]) -> None:
         for given, registered in canonical.items():
             if given != registered:
                 raise VlmakeError(f"'{given}' is another name of '{registered}'; a file has the registered one")
+
+    def parts(self, dataset: str) -> list[str]:
+        """Return the benchmarks that a dataset is made of, each with its row limit; none for an ordinary one."""
+        name = paths.parse_dataset(dataset)
+        return [str(paths.LimitedName(part, name.limit)) for part in self.registry.datasets[name.base].parts]
+
+    def results(self, model: str, dataset: str) -> list[str]:
+        """Return the files in which a run of a (model, dataset) ends: score, file to hand in, or predictions.
+
+        Raises VlmakeError for a benchmark that cannot be run yet.
+        """
+        entry = self.registry.dataset(dataset)
+        ready = readiness(entry)
+        if ready.result == "nothing":
+            raise VlmakeError(f"dataset '{paths.parse_dataset(dataset).base}': {ready.reason}")
+        if ready.result == "score":
+            return [paths.score_csv(model, dataset)]
+        if entry.parts:
+            return [file for part in self.parts(dataset) for file in self.results(model, part)]
+        if ready.result == "submission" and entry.submission:
+            return [paths.submission(model, dataset, submission_entry(entry.submission).ending)]
+        return [paths.predictions(model, dataset)]
+
+    def is_scored(self, dataset: str) -> bool:
+        """Tell whether a run of the dataset ends in a score."""
+        return readiness(self.registry.dataset(dataset)).result == "score"
+
+    def parted_pattern(self) -> str:
+        """Return a regular expression for the datasets that are made of others, with an optional row limit."""
+        parted = [name for name, entry in self.registry.datasets.items() if entry.parts]
+        return rf"(?:{_alternatives(parted)})(?:@[1-9][0-9]*)?"
+
+    def whole_pattern(self) -> str:
+        """Return a regular expression for the datasets that are made of no others, with an optional row limit."""
+        whole = [name for name, entry in self.registry.datasets.items() if not entry.parts]
+        return rf"(?:{_alternatives(whole)})(?:@[1-9][0-9]*)?"
 
     def shards(self, dataset: str) -> int:
         """Return how many inference jobs a dataset takes."""
@@ -128,6 +173,7 @@ class Plan:
             "renderer": self._renderer(),
             "epoch": epoch_of(Path(paths.journal(model, base)), dataset),
             "max_failures": self.config.max_failures,
+            **roundtrip_spec(self.config.image_roundtrip),
         }
         return canonical_json(content)
 
@@ -135,8 +181,15 @@ class Plan:
         """Return what makes a score stale: task, metric, protocol, and the source of the scorer."""
         return canonical_json(scoring_settings(self.registry, self.config, dataset) | {"source": self._source(dataset)})
 
+    def submission_spec(self, dataset: str) -> str:
+        """Return what makes a file to hand in stale: its format and the source of what writes it."""
+        entry = self.registry.dataset(dataset)
+        name = entry.submission or ""
+        source = module_digest(submission_entry(name).module)
+        return canonical_json({"dataset": dataset, "task": entry.task, "submission": name, "source": source})
+
     def _source(self, dataset: str) -> str:
-        return source_digest(self.registry.dataset(dataset).metric)
+        return source_digest(self.registry.dataset(dataset).metric or "")
 
 
 def _read_source(file: Path) -> dict[str, str]:
@@ -147,11 +200,15 @@ def _read_source(file: Path) -> dict[str, str]:
         return {}
 
 
+def roundtrip_spec(image_roundtrip: ImageRoundtrip) -> dict[str, str]:
+    """Return what a spec says of images that are shown in another form; nothing where they are the benchmark's own."""
+    return {} if image_roundtrip == "off" else {"image_roundtrip": image_roundtrip}
+
+
 def prompt_spec(entry: DatasetEntry, settings: BenchmarkSettings) -> dict[str, Any]:
     """Return what can change a prompt, of a dataset's entry and of what the model's entry says about the dataset."""
     return {
-        "task": entry.task,
-        "prompt": entry.prompt,
+        "template": asdict(prompt_template(entry)),
         "frames": asdict(settings.frames),
         "pixels": dict(settings.pixels),
     }

@@ -1,6 +1,6 @@
 """Predictions that exist already, in the formats in which other tools leave them.
 
-A reader gives two columns, ``index`` (text) and ``prediction`` (text or null), and keeps the text as it is: ``NA``,
+A reader gives records of an ``index`` (text) and a ``prediction`` (text or null), and keeps the text as it is: ``NA``,
 ``007`` and ``=1+1`` stay what they are, and only a cell that is truly empty is null. Pickles are refused: loading one
 runs whatever code its author put there.
 """
@@ -9,10 +9,11 @@ import csv
 import io
 import json
 import math
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -23,8 +24,25 @@ from vlmake.tsv import TsvReader
 
 COLUMNS = ("index", "prediction")
 
+OTHER_COLUMNS = ("status", "thinking")
+"""Columns that are read where a file has them."""
+
 Place = str
 """Where a record stands in its file, for error lines: ``line 7``, ``row 7``."""
+
+CameAs = Literal["text", "number", "boolean", "formula", "escaped"]
+"""What a prediction was in its file: text, or what another program made of a text."""
+
+
+class Record(NamedTuple):
+    """One row of a file of predictions; ``status`` is the file's own."""
+
+    place: Place
+    index: str | None
+    prediction: str | None
+    status: str | None = None
+    thinking: str | None = None
+    came_as: CameAs = "text"
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
@@ -37,28 +55,39 @@ def read_predictions(path: Path) -> pd.DataFrame:
     Raises:
         VlmakeError: An unreadable file (with the row), a missing column, a repeated index, another format.
     """
-    path = Path(path)
-    ending = path.suffix.lower()
-    if ending in (".pkl", ".pickle"):
-        raise VlmakeError(f"{path}: pickles are not read, because loading one runs code; export it as jsonl or csv")
-    if ending not in READERS:
-        raise VlmakeError(f"{path}: unknown format '{ending or path.name}'; known: {', '.join(READERS)}")
-    if not path.is_file():
-        raise VlmakeError(f"cannot read {path}: {'it is a folder' if path.is_dir() else 'no such file'}")
     indices: dict[str, Place] = {}
     rows: list[tuple[str, str | None, str]] = []
-    for place, index, prediction, status in READERS[ending](path):
-        if index is None or index == "":
-            raise VlmakeError(f"{path}: {place} has no index")
+    for record in read_records(path):
+        index = record.index
+        assert index is not None  # read_records refuses such a row
         if index in indices:
-            raise VlmakeError(f"{path}: index '{index}' is there twice: {indices[index]} and {place}")
-        indices[index] = place
-        rows.append((index, prediction, status or _status(prediction)))
+            raise VlmakeError(f"{path}: index '{index}' is there twice: {indices[index]} and {record.place}")
+        indices[index] = record.place
+        rows.append((index, record.prediction, record.status or _status(record.prediction)))
     columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [(), (), ()]
     names = (*COLUMNS, "status")
     return pd.DataFrame(
         {name: pd.Series(list(values), dtype=object) for name, values in zip(names, columns, strict=True)}
     )
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Yield every row of ``path``, in file order, each with an index that may be there more than once.
+
+    Raises VlmakeError for an unreadable file (with the row), a missing column, a row without index, another format.
+    """
+    path = Path(path)
+    ending = path.suffix.lower()
+    if ending in PICKLES:
+        raise VlmakeError(f"{path}: pickles are not read, because loading one runs code; export it as jsonl or csv")
+    if ending not in READERS:
+        raise VlmakeError(f"{path}: unknown format '{ending or path.name}'; known: {', '.join(READERS)}")
+    if not path.is_file():
+        raise VlmakeError(f"cannot read {path}: {'it is a folder' if path.is_dir() else 'no such file'}")
+    for record in READERS[ending](path):
+        if not record.index:
+            raise VlmakeError(f"{path}: {record.place} has no index")
+        yield record
 
 
 def complete(predictions: pd.DataFrame, samples: pd.DataFrame, source: str) -> tuple[pd.DataFrame, int]:
@@ -97,23 +126,19 @@ def complete(predictions: pd.DataFrame, samples: pd.DataFrame, source: str) -> t
     return result, sum(missing)
 
 
-Row = tuple[Place, str | None, str | None, str | None]
-"""Place, index, prediction and the file's own status."""
-
-
 def _status(prediction: str | None) -> str:
     if prediction is None:
         return "model_error"
     return "ok" if prediction.strip() else "empty"
 
 
-def _read_jsonl(path: Path) -> Iterator[Row]:
+def _read_jsonl(path: Path) -> Iterator[Record]:
     for number, line in enumerate(_utf8(path).split("\n"), 1):
         if line.strip():
             yield _from_object(path, f"line {number}", _json(path, f"line {number}", line))
 
 
-def _read_json(path: Path) -> Iterator[Row]:
+def _read_json(path: Path) -> Iterator[Record]:
     content = _json(path, "the file", _utf8(path))
     if not isinstance(content, list):
         raise VlmakeError(f"{path}: a JSON file of predictions is a list of objects with 'index' and 'prediction'")
@@ -128,7 +153,7 @@ def _json(path: Path, place: Place, text: str) -> Any:
         raise VlmakeError(f"{path}: {place} is not JSON: {getattr(error, 'msg', 'nested too deep')}") from None
 
 
-def _from_object(path: Path, place: Place, item: Any) -> Row:
+def _from_object(path: Path, place: Place, item: Any) -> Record:
     if not isinstance(item, dict):
         raise VlmakeError(f"{path}: {place} is not an object with 'index' and 'prediction'")
     _check_columns(path, item, f" in {place}")
@@ -140,12 +165,23 @@ def _from_object(path: Path, place: Place, item: Any) -> Row:
     if isinstance(prediction, float) and math.isnan(prediction):
         prediction = None
     text = prediction if prediction is None or isinstance(prediction, str) else json.dumps(prediction)
-    if text is not None:  # JSON can name half a character, which no file can hold
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return place, str(index), text, None if status is None else str(status)
+    thinking = item.get("thinking")
+    return Record(
+        place,
+        str(index),
+        whole_characters(text),
+        None if status is None else str(status),
+        whole_characters(thinking) if isinstance(thinking, str) else None,
+        _kind(prediction),
+    )
 
 
-def _read_csv(path: Path) -> Iterator[Row]:
+def whole_characters(text: str | None) -> str | None:
+    """Return a text without half characters, which JSON can name and no file can hold."""
+    return None if text is None else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _read_csv(path: Path) -> Iterator[Record]:
     limit = csv.field_size_limit(1 << 30)  # an answer may be longer than csv's 128 KiB
     try:
         lines = csv.reader(io.StringIO(_utf8(path), newline=""), strict=True)
@@ -165,7 +201,7 @@ def _read_csv(path: Path) -> Iterator[Row]:
         csv.field_size_limit(limit)
 
 
-def _read_tsv(path: Path) -> Iterator[Row]:
+def _read_tsv(path: Path) -> Iterator[Record]:
     with TsvReader(path, as_bytes={"image"}) as table:
         places = _places(path, table.header)
         for row in table:
@@ -173,22 +209,22 @@ def _read_tsv(path: Path) -> Iterator[Row]:
             yield _from_cells(f"row {row.number}", cells, places)
 
 
-def _read_parquet(path: Path) -> Iterator[Row]:
+def _read_parquet(path: Path) -> Iterator[Record]:
     try:
         file = pq.ParquetFile(path)
         _check_columns(path, file.schema_arrow.names)
-        names = [name for name in (*COLUMNS, "status", "repeat") if name in file.schema_arrow.names]
+        names = [name for name in (*COLUMNS, *OTHER_COLUMNS, "repeat") if name in file.schema_arrow.names]
         rows = file.read(columns=names).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise VlmakeError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from None
     for number, row in enumerate(rows, 1):
         if row.get("repeat"):
             continue  # the first of several generations is the one that is scored
-        index, prediction, status = (row.get(name) for name in (*COLUMNS, "status"))
-        yield f"row {number}", _plain(index), _plain(prediction), None if status is None else str(status)
+        values = {name: _plain(row.get(name)) for name in (*COLUMNS, *OTHER_COLUMNS)}
+        yield Record(f"row {number}", **values, came_as=_kind(row["prediction"]))
 
 
-def _read_xlsx(path: Path) -> Iterator[Row]:
+def _read_xlsx(path: Path) -> Iterator[Record]:
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
@@ -199,20 +235,50 @@ def _read_xlsx(path: Path) -> Iterator[Row]:
     try:
         sheet = book.worksheets[0]
         sheet.reset_dimensions()
-        lines = sheet.iter_rows(values_only=True)
+        lines = sheet.iter_rows()
         header = next(lines, None)
         if not header:
             raise VlmakeError(f"{path}: no header: the first sheet is empty")
-        places = _places(path, [str(name) if name is not None else "" for name in header])
+        places = _places(path, [str(cell.value) if cell.value is not None else "" for cell in header])
         for number, cells in enumerate(lines, 1):
-            if all(cell is None for cell in cells):
+            if all(cell.value is None for cell in cells):
                 continue
-            padded = [*map(_plain, cells), *([None] * (len(header) - len(cells)))]
-            yield _from_cells(f"row {number}", padded, places)
+            yield _from_sheet(f"row {number}", cells, places)
     except (AttributeError, IndexError, SyntaxError, ValueError, zipfile.BadZipFile) as error:
         raise VlmakeError(f"{path}: its first sheet is damaged or no table: {error}") from None
     finally:
         book.close()
+
+
+def _from_sheet(place: Place, cells: Sequence[Any], places: dict[str, int]) -> Record:
+    """Return a spreadsheet's row, its texts as they were before the format's own escapes."""
+    found = {name: cells[column] if column < len(cells) else None for name, column in places.items()}
+    values = {name: None if cell is None else _plain(cell.value) for name, cell in found.items()}
+    texts = {name: None if text is None else _CONTROL.sub(_control, text) for name, text in values.items()}
+    answer = found["prediction"]
+    if answer is not None and answer.data_type == "f":
+        came_as: CameAs = "formula"
+    elif texts["prediction"] != values["prediction"]:
+        came_as = "escaped"
+    else:
+        came_as = "text" if answer is None else _kind(answer.value)
+    return Record(place, **texts, came_as=came_as)
+
+
+# Control characters are no XML: a spreadsheet holds them as escapes (ECMA-376 part 1, ST_Xstring).
+_CONTROL = re.compile(r"_x(00[01][0-9A-Fa-f]|[Ff]{3}[EeFf])_")
+
+
+def _control(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16))
+
+
+def _kind(value: Any) -> CameAs:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float) and not (isinstance(value, float) and math.isnan(value)):
+        return "number"
+    return "text"
 
 
 def _plain(value: Any) -> str | None:
@@ -221,6 +287,8 @@ def _plain(value: Any) -> str | None:
         return value
     if isinstance(value, float) and math.isnan(value):
         return None
+    if isinstance(text := getattr(value, "text", None), str):  # a formula over several cells
+        return f"{{{text}}}"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value)
@@ -233,7 +301,7 @@ def _places(path: Path, header: Sequence[str]) -> dict[str, int]:
     for name in COLUMNS:
         if names.count(name) > 1:
             raise VlmakeError(f"{path}: column '{name}' is there {names.count(name)} times")
-    return {name: names.index(name) for name in (*COLUMNS, "status") if name in names}
+    return {name: names.index(name) for name in (*COLUMNS, *OTHER_COLUMNS) if name in names}
 
 
 def _check_columns(path: Path, names: Any, where: str = "") -> None:
@@ -244,9 +312,8 @@ def _check_columns(path: Path, names: Any, where: str = "") -> None:
             )
 
 
-def _from_cells(place: Place, cells: Sequence[str | None], places: dict[str, int]) -> Row:
-    values = [cells[places[name]] if name in places else None for name in (*COLUMNS, "status")]
-    return place, values[0], values[1], values[2]
+def _from_cells(place: Place, cells: Sequence[str | None], places: dict[str, int]) -> Record:
+    return Record(place, **{name: cells[column] for name, column in places.items()}, came_as="text")
 
 
 def _utf8(path: Path) -> str:
@@ -261,7 +328,9 @@ def _utf8(path: Path) -> str:
         raise VlmakeError(f"{path}: line {line} is not UTF-8 text; save the file as UTF-8") from None
 
 
-READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
+PICKLES = frozenset({".pkl", ".pickle"})
+
+READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
     ".jsonl": _read_jsonl,
     ".json": _read_json,
     ".csv": _read_csv,

@@ -16,7 +16,9 @@ from vlmake import paths
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.layers import Draft, lay_over, mapping, read_layers
 from vlmake.metrics.registry import metric_entry
-from vlmake.prompts import Task
+from vlmake.prompts import CHOICES, OPTION, ImageOrder, Template
+from vlmake.submissions.registry import submission_entry
+from vlmake.tasks import Task
 
 
 def _as_list(value: Any) -> Any:
@@ -38,6 +40,13 @@ def _names_places(*places: str) -> Callable[[str | None], str | None]:
     return check
 
 
+def _asks(frame: str | None) -> str | None:
+    """Refuse a frame that would not ask the question, unless it says by ``{images}`` that it is a prompt by itself."""
+    if frame is not None and not ("{question}" in frame or "{images}" in frame):
+        raise ValueError("has no place for {question} (a prompt that asks by itself names {images})")
+    return frame
+
+
 class Entry(BaseModel):
     """What every registry entry shares: immutable, and no unknown key."""
 
@@ -51,15 +60,37 @@ class DatasetEntry(Entry):
     url: Texts = Field((), description="http(s) or file URLs of the TSV; mirrors are tried in order.")
     md5: Texts = Field((), description="Every accepted md5 of the TSV: releases differ.")
     path: str | None = Field(None, description="A TSV on disk, used in place instead of a download.")
+    parts: Texts = Field((), description="Benchmarks that this one is made of: each is run, their tables are stacked.")
     rows: int | None = Field(None, ge=1, description="Number of rows, so that shards are known before the download.")
     rows_per_shard: int = Field(500, ge=1, description="How many rows one inference job takes.")
-    task: Task = Field(description="Prompt family: yes_no, multiple_choice or vqa.")
-    prompt: str = Field("{question}", description="Frame around the question (yes_no and vqa).")
-    metric: str = Field(description="Name of the metric that makes the table.")
+    images: Literal["one", "several"] | None = Field(None, description="Images per question, where it is known.")
+    groups: Literal["image", "pair", "rotation", "figure"] = Field(
+        "image",
+        description="Which rows hang together: of one image, pair, question or figure.",
+    )
+    input: Literal["image", "video", "document", "conversation"] = Field(
+        "image", description="What a question is about; only images can be run so far."
+    )
+    task: Task = Field(description="What is answered: yes_no, multiple_choice, vqa or caption.")
+    prompt: str | None = Field(None, description="Frame around the question; the task's own if absent.")
+    choices: str = Field(CHOICES, description="Block around the {options}, left out where a row has none.")
+    option: str = Field(OPTION, description="One option's line, of {letter} and {text}.")
+    image_order: ImageOrder = Field("first", description="Where images go: first, last, or at marks.")
+    question: str | None = Field(None, description="What is asked where the TSV has no column `question`.")
+    prompt_source: Literal["vlmevalkit", "assumed"] = Field(
+        "vlmevalkit", description="assumed: VLMEvalKit's prompt is not known, and the question is asked as it stands."
+    )
+    metric: str | None = Field(None, description="Name of the metric that makes the table.")
+    scoring: Literal["none"] | None = Field(None, description="none: no metric is known; predictions are all there is.")
+    answers: bool = Field(True, description="Whether the TSV has the right answers.")
+    submission: str | None = Field(None, description="The file that the server with the hidden answers wants.")
+    judge: str | None = Field(None, description="The LLM judge that VLMEvalKit takes when none is named.")
     max_new_tokens: int | None = Field(None, ge=1, description="Longest answer; the model's own limit if absent.")
     aliases: Texts = Field((), description="Other names under which this benchmark is known.")
 
-    _prompt = field_validator("prompt")(_names_places("{question}"))
+    _prompt = field_validator("prompt")(_asks)
+    _option = field_validator("option")(_names_places("{text}"))
+    _choices = field_validator("choices")(_names_places("{options}"))
 
 
 class PixelBudget(Entry):
@@ -92,18 +123,25 @@ class BenchmarkRule(Entry):
         None, description="Frame for multiple_choice of {hint} or {hint_line}, {question} and {options}."
     )
     choice_prompt_chinese: str | None = Field(None, description="The same where the question holds Chinese.")
+    suffix: str = Field("", description="Text behind every prompt.")
+    image_order: Literal["first", "last"] | None = Field(None, description="Images before or behind the text.")
     max_new_tokens: int | None = Field(None, ge=1, description="Longest answer, where the benchmark names none.")
 
     _prompt = field_validator("prompt")(_names_places("{question}"))
     _choices = field_validator("choice_prompt", "choice_prompt_chinese")(_names_places("{question}", "{options}"))
 
 
+_REPLAYED_AT_ONCE = 200  # rows that are looked up and journaled together; their pictures are in memory meanwhile
+
+
 class ModelEntry(Entry):
     """One model: its checkpoint, and everything that can change its answers."""
 
     description: str = Field("", description="One line for `vlmake list models`.")
-    backend: Literal["transformers"] = Field("transformers", description="Which backend turns messages into text.")
-    path: str | None = Field(None, description="Checkpoint folder.")
+    backend: Literal["transformers", "replay"] = Field(
+        "transformers", description="Which backend turns messages into text; replay: imported predictions."
+    )
+    path: str | None = Field(None, description="Checkpoint folder; for replay the folder of the import.")
     repository: str | None = Field(None, description="Model id on the hub, `owner/name`, if there is no path.")
     modelscope: str | None = Field(None, description="Model id on ModelScope, where it has another one.")
     hub: Literal["hf", "modelscope", "path"] | None = Field(None, description="Where it comes from, else the run's.")
@@ -145,6 +183,8 @@ class ModelEntry(Entry):
     @model_validator(mode="before")
     @classmethod
     def _no_gpu_for_the_cpu(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("backend") == "replay":
+            values = {"device": "cpu", "batch_size": _REPLAYED_AT_ONCE, **values}
         if isinstance(values, dict) and values.get("device") == "cpu":
             return {"gpus": 0, **values}
         return values
@@ -194,6 +234,11 @@ def shards(entry: DatasetEntry, limit: int | None, rows_per_shard: int | None = 
         return 1
     rows = min(entry.rows, limit or entry.rows)
     return -(-rows // (rows_per_shard or entry.rows_per_shard))
+
+
+def prompt_template(entry: DatasetEntry) -> Template:
+    """Return how a benchmark asks."""
+    return Template(entry.task, entry.prompt, entry.choices, entry.option, entry.image_order, entry.question)
 
 
 def tsv_path(base: str, entry: DatasetEntry, lmu_data: Path) -> Path:
@@ -278,19 +323,36 @@ def _check_entry(entry: BaseModel, where: str) -> None:
     if isinstance(entry, ModelEntry):
         _check_model(entry, where)
     if isinstance(entry, DatasetEntry):
-        if not (entry.path or entry.url):
-            raise VlmakeError(f"{where}: give `url` or `path`, where its TSV comes from")
-        try:
-            task = metric_entry(entry.metric).task
-        except VlmakeError as error:
-            raise VlmakeError(f"{where}: {error}") from None
-        if task != entry.task:
-            raise VlmakeError(f"{where}: metric '{entry.metric}' counts answers of task '{task}', not '{entry.task}'")
+        _check_dataset(entry, where)
+
+
+def _check_dataset(entry: DatasetEntry, where: str) -> None:
+    if not (entry.path or entry.url or entry.parts or entry.input != "image"):
+        raise VlmakeError(f"{where}: give `url` or `path`, where its TSV comes from")
+    try:
+        if entry.submission is not None:
+            submission_entry(entry.submission)
+    except VlmakeError as error:
+        raise VlmakeError(f"{where}: {error}") from None
+    if entry.metric is None:
+        if entry.scoring is None:
+            raise VlmakeError(f"{where}: give the `metric` that makes its table, or `scoring: none`")
+        return
+    if entry.scoring == "none":
+        raise VlmakeError(f"{where}: `metric` and `scoring: none` exclude each other")
+    try:
+        task = metric_entry(entry.metric).task
+    except VlmakeError as error:
+        raise VlmakeError(f"{where}: {error}") from None
+    if task != entry.task:
+        raise VlmakeError(f"{where}: metric '{entry.metric}' counts answers of task '{task}', not '{entry.task}'")
 
 
 def _check_model(entry: ModelEntry, where: str) -> None:
     if not (entry.path or entry.repository):
         raise VlmakeError(f"{where}: give `path` (a checkpoint folder) or `repository` (owner/name on a hub)")
+    if entry.backend == "replay" and (entry.path is None or entry.converter or entry.adapters):
+        raise VlmakeError(f"{where}: backend replay takes the `path` of an import, no converter and no adapters")
     if entry.load_in_8bit and entry.load_in_4bit:
         raise VlmakeError(f"{where}: load_in_8bit and load_in_4bit exclude each other")
     if entry.tensor_parallel and (entry.device_map or entry.gpus < 2):

@@ -12,6 +12,7 @@ from vlmake.layers import read_yaml
 from vlmake.registry import Registry, Texts, validate
 
 Protocol = Literal["vlmevalkit-main", "vlmevalkit-ms", "strict"]
+ImageRoundtrip = Literal["off", "vlmevalkit"]
 
 
 class RunConfig(BaseModel):
@@ -22,6 +23,9 @@ class RunConfig(BaseModel):
     models: Texts = Field((), description="Names of models to evaluate.")
     datasets: Texts = Field((), description="Names of datasets, each with an optional row limit such as MME@20.")
     protocol: Protocol = Field("vlmevalkit-main", description="Which protocol `_score.csv` shows.")
+    image_roundtrip: ImageRoundtrip = Field(
+        "off", description="off: models get the benchmark's own images; vlmevalkit: as VLMEvalKit saves them again."
+    )
     limit: int | None = Field(None, ge=1, description="First rows only, for every dataset named without a limit.")
     rows_per_shard: int | None = Field(None, ge=1, description="Rows of one inference job, instead of the entry's.")
     max_failures: int = Field(0, ge=0, description="How many failed samples a finished inference may hold.")

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,17 @@ JUDGED = pa.schema(
 
 
 def table_csv(result: ScoreResult) -> str:
-    """Return the configured protocol's table as CSV, quoted as VLMEvalKit quotes it; floats lose no digit."""
+    """Return the configured protocol's table as CSV."""
+    return rows_csv(result.table.columns, [[plain_value(cell) for cell in row] for row in result.table.rows])
+
+
+def rows_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return plain cells as CSV, quoted as VLMEvalKit quotes it; floats lose no digit, None is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow(result.table.columns)
-    for row in result.table.rows:
-        cells = [plain_value(cell) for cell in row]
-        writer.writerow(["" if cell is None else repr(cell) if isinstance(cell, float) else cell for cell in cells])
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(["" if cell is None else repr(cell) if isinstance(cell, float) else cell for cell in row])
     return text.getvalue()
 
 
@@ -47,7 +51,15 @@ def judged_table(result: ScoreResult) -> pa.Table:
 
 def detail_json(result: ScoreResult, provenance: Mapping[str, Any]) -> str:
     """Return the content of ``_score.json``."""
-    content = result.detail | {"provenance": dict(provenance)}
+    return _json(result.detail | {"provenance": dict(provenance)})
+
+
+def write_json(content: Mapping[str, Any], target: Path) -> None:
+    """Write a detail that was put together elsewhere, atomically."""
+    write_text(target, _json(content))
+
+
+def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 

@@ -5,9 +5,9 @@ strictly. All three go through one path: the protocol's view of the texts, the t
 open, the metric.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,7 @@ from vlmake.intervals import wilson
 from vlmake.judges.registry import JUDGES, load_judge
 from vlmake.metrics.base import Floats, Metric, ScoreTable, mean
 from vlmake.metrics.registry import load_metric, metric_entry
-
-Task = Literal["yes_no", "multiple_choice", "vqa"]
+from vlmake.tasks import Task
 
 STATUSES = ("ok", "empty", "truncated", "refused", "bad_image", "model_error")
 """Every status of a prediction, in the order in which results list them."""
@@ -114,10 +113,12 @@ def score(samples: pd.DataFrame, predictions: pd.DataFrame, spec: ScoringSpec) -
     Raises:
         VlmakeError: No answers to compare with, a repeated or unknown index, or what the metric needs is not there.
     """
+    more_columns = metric_entry(spec.metric).columns
+    samples = _with_answer(samples, more_columns)
     _check_answers(samples, spec)
     aligned = _align(samples, predictions)
     metric = load_metric(spec.metric)
-    seen = _Views(aligned)
+    seen = _Views(aligned, more_columns)
     judged, tables, numbers = [], {}, {}
     for protocol in PROTOCOLS:
         frame = _judge(seen.view(protocol), protocol, spec, metric)
@@ -133,6 +134,13 @@ def score(samples: pd.DataFrame, predictions: pd.DataFrame, spec: ScoringSpec) -
         "samples": _sample_counts(aligned),
     }
     return ScoreResult(pd.concat(judged, ignore_index=True), tables, detail, spec)
+
+
+def _with_answer(samples: pd.DataFrame, more_columns: Sequence[str]) -> pd.DataFrame:
+    """Return the samples with a column ``answer``; where a benchmark has ``answers`` alone, it is those."""
+    if "answer" in samples or "answers" not in samples or "answers" not in more_columns:
+        return samples
+    return samples.assign(answer=samples["answers"])
 
 
 def _check_answers(samples: pd.DataFrame, spec: ScoringSpec) -> None:
@@ -177,9 +185,9 @@ def _texts(column: "pd.Series[Any]") -> list[str | None]:
 class _Views:
     """The aligned samples as each protocol sees them; the two releases share a view where they see the same."""
 
-    def __init__(self, aligned: pd.DataFrame) -> None:
+    def __init__(self, aligned: pd.DataFrame, more_columns: Sequence[str]) -> None:
         self._kept = aligned[aligned["kept"]].reset_index(drop=True)
-        self._benchmark = read_as_tsv(aligned)[aligned["kept"].to_numpy()].reset_index(drop=True)
+        self._benchmark = read_as_tsv(aligned, more_columns)[aligned["kept"].to_numpy()].reset_index(drop=True)
         self._main = self._through_spreadsheet(formulas=False)
 
     def view(self, protocol: str) -> pd.DataFrame:
@@ -202,7 +210,7 @@ class _Views:
 
 def _judge(view: pd.DataFrame, protocol: str, spec: ScoringSpec, metric: Metric) -> pd.DataFrame:
     """Return the view with ``gold``, the answers (``extracted``, ``rule``, places, ``found``) and ``hit``."""
-    extractor = load_extractor(spec.task)
+    extractor = load_extractor(spec.metric)
     answers = load_judge(spec.judge).settle(view, protocol, extractor.extract(view, protocol))
     columns: list[tuple[Any, ...]] = list(zip(*answers, strict=True)) or [()] * len(Extraction._fields)
     names = ("extracted", "rule", "span_start", "span_end", "found")
@@ -257,6 +265,7 @@ def _numbers(frame: pd.DataFrame, table: ScoreTable, metric: Metric) -> dict[str
         },
         "bounds": [plain_value(bound) for bound in bounds],
         "extraction": {"found": int(found.sum()), "unresolved": int((~found).sum())},
+        **({"missing": list(table.missing)} if table.missing else {}),
         **{
             name: {"columns": columns, "rows": [[plain_value(cell) for cell in row] for row in rows]}
             for name, (columns, rows) in table.more.items()

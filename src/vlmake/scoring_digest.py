@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from vlmake.extract.registry import EXTRACTORS
+from vlmake.extract.registry import extractor_module
 from vlmake.judges.registry import JUDGES
 from vlmake.metrics.registry import metric_entry
 
@@ -33,9 +33,18 @@ def source_digest(metric: str, folder: Path | None = None) -> str:
         folder: Where the package's modules lie; None for this package.
     """
     entry = metric_entry(metric)
-    folder = folder or Path(__file__).parent
+    waiting = [_ENTRANCE, extractor_module(metric), *filter(None, [entry.module]), *JUDGES.values()]
+    return _digest_from(waiting, folder or Path(__file__).parent)
+
+
+@cache
+def module_digest(module: str) -> str:
+    """Return a SHA-256 over a module of this package and all of the package that it imports."""
+    return _digest_from([module], Path(__file__).parent)
+
+
+def _digest_from(waiting: list[str], folder: Path) -> str:
     seen: set[str] = set()
-    waiting = [_ENTRANCE, entry.module, EXTRACTORS[entry.task], *JUDGES.values()]
     while waiting:
         name = waiting.pop()
         if name not in seen:

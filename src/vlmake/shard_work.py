@@ -13,6 +13,7 @@ from vlmake.model_spec import ModelSpec
 from vlmake.paths import parse_dataset
 from vlmake.questions import read_questions
 from vlmake.registry import DatasetEntry
+from vlmake.run_config import ImageRoundtrip
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,14 @@ class Shard:
         return Todo([question for question in self.questions if question.key not in answers], [])
 
 
-def read_shard(files: ShardFiles, spec: ModelSpec, benchmark: DatasetEntry) -> Shard:
+def read_shard(
+    files: ShardFiles, spec: ModelSpec, benchmark: DatasetEntry, image_roundtrip: ImageRoundtrip = "off"
+) -> Shard:
     """Return the questions of a shard; raise VlmakeError for damaged rows."""
     name = parse_dataset(files.dataset)
     here = model_spec.benchmark_settings(spec.entry, name.base, benchmark)
-    asking = Asking(spec.digest(), here.max_new_tokens, here.pixels)
+    looked_up_in = name.base if spec.entry.backend == "replay" else None
+    asking = Asking(spec.digest(), here.max_new_tokens, here.pixels, looked_up_in=looked_up_in)
     questions, positions = read_questions(
         files.samples,
         benchmark,
@@ -88,6 +92,7 @@ def read_shard(files: ShardFiles, spec: ModelSpec, benchmark: DatasetEntry) -> S
         limit=name.limit,
         shard=files.shard,
         shards=files.shards,
+        image_roundtrip=image_roundtrip,
     )
     return Shard(files, asking, questions, positions, epoch_of(files.journal, files.dataset))
 

@@ -24,6 +24,12 @@ _BOM = b"\xef\xbb\xbf"
 _QUOTE = 0x22
 _BUFFER = 1 << 20
 
+MAX_RECORD_BYTES = 128 << 20
+"""A longer record is refused: a quote that is never closed would draw the whole rest of the file into memory."""
+
+MAX_COLUMNS = 10_000
+"""A header with more columns is refused: it is no table of samples."""
+
 
 class Row(NamedTuple):
     """One record: its number (1 is the first below the header), its first line in the file, one cell a column."""
@@ -113,24 +119,26 @@ class TsvReader:
         physical = physical.removeprefix(_BOM)
         if not physical.strip():
             raise VlmakeError(f"{self.path}: no header: the file or its first line is empty")
-        names: list[str] = []
-        for place, cell in enumerate(self._split(physical)):
+        places: dict[str, int] = {}
+        cells = self._split(physical)
+        if len(cells) > MAX_COLUMNS:
+            raise VlmakeError(f"{self.path}: header: {len(cells):,} columns are more than {MAX_COLUMNS:,}")
+        for place, cell in enumerate(cells, 1):
             try:
                 name = (cell or b"").decode("utf-8")
             except UnicodeDecodeError:
-                raise VlmakeError(f"{self.path}: header: the name of column {place + 1} is not UTF-8 text") from None
+                raise VlmakeError(f"{self.path}: header: the name of column {place} is not UTF-8 text") from None
             if not name:
-                raise VlmakeError(f"{self.path}: header: column {place + 1} has no name")
-            if name in names:
-                raise VlmakeError(
-                    f"{self.path}: header: columns {names.index(name) + 1} and {place + 1} are both called '{name}'"
-                )
-            names.append(name)
-        return names
+                raise VlmakeError(f"{self.path}: header: column {place} has no name")
+            if (first := places.setdefault(name, place)) != place:
+                raise VlmakeError(f"{self.path}: header: columns {first} and {place} are both called '{cut(name)}'")
+        return list(places)
 
     def _next_line(self) -> bytes:
-        physical = self._file.readline()
+        physical = self._file.readline(MAX_RECORD_BYTES + 1)
         if physical:
+            if len(physical) > MAX_RECORD_BYTES:
+                raise self._too_long(self._line + 1)
             self._line += 1
             self.size += len(physical)
             for running in self._hashes.values():
@@ -143,6 +151,12 @@ class TsvReader:
                     "the file is damaged or not UTF-8 text"
                 )
         return physical
+
+    def _too_long(self, line: int) -> VlmakeError:
+        return VlmakeError(
+            f"{self.path}: line {line} (after row {self._row}) goes on for more than {MAX_RECORD_BYTES:,} bytes; "
+            "the file is damaged or no table"
+        )
 
     def _where(self) -> str:
         """Return file, row and line of the current record, as errors start."""
@@ -181,6 +195,11 @@ class TsvReader:
                 if not more:
                     raise VlmakeError(f"{self._where()}: a quote is opened and never closed; the file is cut short")
                 record += more
+                if len(record) > MAX_RECORD_BYTES:
+                    raise VlmakeError(
+                        f"{self._where()}: a quote is opened and not closed within {MAX_RECORD_BYTES:,} bytes; "
+                        "the file is damaged"
+                    )
             elif record[place + 1 : place + 2] == b'"':
                 start = place + 2
             else:
@@ -193,9 +212,14 @@ class TsvReader:
             return cell.decode("utf-8")
         except UnicodeDecodeError as error:
             raise VlmakeError(
-                f"{self._where()}, column '{self.header[place]}': not UTF-8 text at byte {error.start} of the cell; "
-                "save the file as UTF-8"
+                f"{self._where()}, column '{cut(self.header[place])}': not UTF-8 text at byte {error.start} of the"
+                " cell; save the file as UTF-8"
             ) from None
+
+
+def cut(text: str) -> str:
+    """Return a name from the table short enough for an error line."""
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def _without_end(line: Any) -> Any:

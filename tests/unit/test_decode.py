@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from vlmake import decode as decode_module
 from vlmake.decode import Decoded, decode
 from vlmake.errors import VlmakeError
-from vlmake.images import ImageStore
+from vlmake.images import POLICY, ImageStore, open_rgb
 from vlmake.literals import list_items
 
 REPOSITORY = Path(__file__).parents[2]
@@ -102,7 +102,17 @@ def test_rows_images_and_metadata(bench: Bench) -> None:
         ("answer", pa.string()),
         ("images", pa.list_(pa.string())),
     ]
-    assert json.loads(schema.metadata[b"vlmake"]) == {"rows": 3, "images": 2, "tsv_sha256": bench.source()["sha256"]}
+    source = bench.source()
+    assert json.loads(schema.metadata[b"vlmake"]) == {
+        "rows": 3,
+        "images": 2,
+        "turned_images": 0,
+        "tsv_sha256": source["sha256"],
+        "tsv_bytes": source["size"],
+        "embedded": True,
+        "exif_orientation": "ignored",
+        "rgb": POLICY["rgb"],
+    }
     with ImageStore(bench.images) as store:
         assert {key: store.bytes(key) for key in store} == {digest(RED): RED, digest(BLUE): BLUE}
     assert bench.done == Decoded(3, 2, 0, None)
@@ -152,6 +162,66 @@ def test_lists_come_back_from_python_and_json(texts: list[str]) -> None:
 def test_white_space_in_base64_is_tolerated(bench: Bench) -> None:
     bench.write("index image", [["1", f'"{base64.encodebytes(RED).decode()}"'], ["2", f"  {b64(BLUE)} "]])
     assert [row["images"] for row in bench.decode()] == [[digest(RED)], [digest(BLUE)]]
+
+
+def turned(orientation: int, kind: str = "JPEG") -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = BytesIO()
+    Image.new("RGB", (12, 10), "teal").save(buffer, kind, exif=exif)
+    return buffer.getvalue()
+
+
+def test_images_that_are_not_upright_are_counted_and_left_as_they_are(bench: Bench, tmp_path: Path) -> None:
+    images = [turned(6), turned(8, "PNG"), turned(3, "WEBP"), turned(1), turned(99), RED, turned(6)]
+    bench.write("index image", [[str(number), b64(data)] for number, data in enumerate(images)])
+    rows = bench.decode()
+    assert bench.done is not None and (bench.done.images, bench.done.turned) == (6, 3)
+    about = json.loads(pq.read_schema(bench.samples).metadata[b"vlmake"])
+    assert (about["exif_orientation"], about["turned_images"]) == ("ignored", 3)
+    with ImageStore(bench.images) as store:
+        for row in rows[:3]:
+            image = open_rgb(store.bytes(row["images"][0]))
+            assert image.size == (12, 10) == ImageOps.exif_transpose(image).size  # nothing is left to apply later
+    source = tmp_path / "source.json"
+    source.write_text(json.dumps(bench.source()))
+    assert run(bench, source).stderr == (
+        "vlmake decode: 3 of 6 images carry an EXIF orientation; models see them as they are stored, unturned\n"
+    )
+
+
+def test_a_name_with_half_a_letter_marks_its_row(bench: Bench) -> None:
+    bench.write("index image_path", [["1", r"['\ud800.png']"]])
+    assert "image_path" in bench.decode()[0]["image_error"]
+
+
+def peak_megabytes(bench: Bench, rows: int) -> float:
+    """Return the peak memory of a process that decodes so many rows of 140 kB of noise."""
+    with bench.tsv.open("w") as file:
+        file.write("index\timage\tquestion\n")
+        for number in range(rows):
+            file.write(f"{number}\t{b64(RED + os.urandom(100_000))}\tWhat is this?\n")  # Pillow ignores what follows
+    code = (
+        "import resource, sys; from pathlib import Path; from vlmake.decode import decode\n"
+        "tsv, root, samples, images = map(Path, sys.argv[1:5])\n"
+        "assert decode(tsv, {'sha256': sys.argv[5]}, root, samples, images).images > 1\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    )
+    words = [str(path) for path in (bench.tsv, bench.root, bench.samples, bench.images)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, bench.source()["sha256"]],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
+
+
+def test_memory_does_not_grow_with_the_file(bench: Bench) -> None:
+    small, large = (peak_megabytes(bench, rows) for rows in (90, 450))  # 12 and 60 MB
+    assert bench.tsv.stat().st_size > 60_000_000
+    assert large < 150 and large - small < 20
 
 
 def test_references_go_both_ways_and_along_chains(bench: Bench) -> None:

@@ -77,6 +77,31 @@ def test_the_limit_holds_whatever_pillow_is_set_to(monkeypatch: pytest.MonkeyPat
         inspect_image(png_of(20_000, 20_000))
 
 
+@pytest.mark.parametrize(
+    ("kind", "mode", "side"),
+    [("PNG", "RGBA", 10_607), ("PNG", "LA", 10_607), ("WEBP", "RGB", 7_501), ("JPEG", "CMYK", 10_607)],
+)
+def test_what_takes_more_memory_to_decode_has_a_lower_limit(kind: str, mode: str, side: int) -> None:
+    """About 900 MB at most: pixels of four bytes, as they are stored and as RGB, and what the decoder holds."""
+    assert inspect_image(promising(kind, mode, side - 1)).width == side - 1
+    with pytest.raises(ImageError, match=rf"{side} x {side} is more than .* pixels \({kind}\): refused"):
+        inspect_image(promising(kind, mode, side))
+
+
+def promising(kind: str, mode: str, side: int) -> bytes:
+    """A small image whose header promises a large square one."""
+    data = bytearray(encode(Image.new(mode, (8, 8)), kind))
+    if kind == "PNG":
+        data[16:24] = struct.pack(">II", side, side)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    elif kind == "WEBP":
+        data[26:30] = struct.pack("<HH", side, side)
+    else:
+        place = data.index(b"\xff\xc0") + 5
+        data[place : place + 4] = struct.pack(">HH", side, side)
+    return bytes(data)
+
+
 @pytest.mark.filterwarnings("error")
 def test_large_images_below_the_limit_pass_without_a_warning() -> None:
     assert inspect_image(png_of(12_000, 12_000)) == ImageInfo("PNG", 12_000, 12_000)

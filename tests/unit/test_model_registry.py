@@ -14,7 +14,7 @@ from tests import checkpoints
 from tests.conftest import REPOSITORY
 from vlmake.backends.processor import image_options, load_processor
 from vlmake.model_spec import BenchmarkSettings, benchmark_settings
-from vlmake.prompts import question_text
+from vlmake.prompts import Template, question_text
 from vlmake.registry import DatasetEntry, ModelEntry, Registry, load_registry, registry_folders
 
 
@@ -280,7 +280,7 @@ def test_multiple_choice_is_asked_in_the_models_own_frame(
     shipped: Registry, model: str, row: dict[str, str | None], expected: str
 ) -> None:
     settings = on(shipped, model, "MMBench_DEV_EN", "multiple_choice")
-    assert question_text("multiple_choice", row, "{question}", settings.frames) == expected
+    assert question_text(Template("multiple_choice"), row, settings.frames) == expected
 
 
 def test_a_rule_may_except_benchmarks_and_hold_for_some_tasks_only(shipped: Registry) -> None:

@@ -22,6 +22,7 @@ try:
     PLAN = Plan(load_registry(REGISTRY_FOLDERS), RUN)
     PLAN.check_targets(sys.argv[1:])
     PAIRS = configured_pairs(RUN, PLAN.registry)
+    RESULTS = [file for pair in PAIRS for file in PLAN.results(*pair)]
     if workflow.is_main_process and not is_dry_run(sys.argv[1:]):
         WORK_DIR_HOLD = hold_work_dir(Path.cwd())
 except VlmakeError as error:
@@ -29,7 +30,9 @@ except VlmakeError as error:
     sys.exit(1)
 
 LMU_DATA = paths.lmu_data(RUN.lmu_data)
-SCORES = [paths.score_csv(model, dataset) for model, dataset in PAIRS]
+SCORES = [
+    paths.score_csv(model, dataset) for model, dataset in PAIRS if PLAN.is_scored(dataset)
+]
 
 
 wildcard_constraints:

@@ -5,7 +5,8 @@ INFER = (
     "{PYTHON:q} {SCRIPTS:q}/infer.py {REGISTRY_ARGUMENTS:q}"
     " --model {wildcards.model:q} --dataset {wildcards.dataset:q}"
     " --samples {input.samples:q} --images {input.images:q} --journal {params.journal:q}"
-    " {params.checkpoint:q} --max-failures {RUN.max_failures} --threads {threads} {WORK_AHEAD:q}"
+    " {params.checkpoint:q} --max-failures {RUN.max_failures} --image-roundtrip {RUN.image_roundtrip}"
+    " --threads {threads} {WORK_AHEAD:q}"
 )
 
 

@@ -37,6 +37,12 @@ def main(registries: tuple[Path, ...], lmu_data: Path, dataset: str, source: Pat
             f"vlmake decode: {done.broken} of {done.rows} rows have no usable image; the first is {done.first_broken}",
             err=True,
         )
+    if done.turned:
+        click.echo(
+            f"vlmake decode: {done.turned} of {done.images} images carry an EXIF orientation; models see them as they"
+            " are stored, unturned",
+            err=True,
+        )
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ from vlmake.journal import settle_epoch
 from vlmake.loaded_model import answer_shard, open_model
 from vlmake.model_spec import benchmark_settings
 from vlmake.paths import parse_dataset
-from vlmake.planning import prompt_spec
+from vlmake.planning import prompt_spec, roundtrip_spec
 from vlmake.program import run_program
 from vlmake.registry import load_registry
+from vlmake.run_config import ImageRoundtrip
 from vlmake.shard_work import ShardFiles, hold_rows, read_shard
 from vlmake.work_ahead import read_plan, started_ns, work_ahead
 
@@ -32,6 +33,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--shard", type=int, default=0, show_default=True, help="Number of this shard, from 0.")
 @click.option("--shards", type=int, default=1, show_default=True, help="Number of shards.")
 @click.option("--max-failures", type=int, default=0, show_default=True, help="Failed samples that may stay.")
+@click.option("--image-roundtrip", type=click.Choice(["off", "vlmevalkit"]), default="off", help="Form of images.")
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads for a model on the CPU.")
 @click.option("--planned", type=FILE, help="Shards of this run; those of the same model are answered as well.")
 @click.option("--output", type=FILE, help="The shard's predictions, to be merged.")
@@ -48,6 +50,7 @@ def infer(
     shard: int,
     shards: int,
     max_failures: int,
+    image_roundtrip: ImageRoundtrip,
     threads: int,
     planned: Path | None,
     output: Path | None,
@@ -61,14 +64,14 @@ def infer(
     with ExitStack() as stack:
         opened = cache(partial(open_model, spec, threads, stack))
         with hold_rows(own, model):
-            work = read_shard(own, spec, registry.dataset(dataset))
+            work = read_shard(own, spec, registry.dataset(dataset), image_roundtrip)
             answer_shard(work, work.todo(started_ns(planned) if planned else None), spec, opened)
         answers = work.answers()
         refuse_failures(work.questions, answers, max_failures, f"{model} on {dataset}")
         here = benchmark_settings(spec.entry, parse_dataset(dataset).base, registry.dataset(dataset))
         made_by = spec.describe() | {
             "dataset": dataset,
-            "prompt": prompt_spec(registry.dataset(dataset), here),
+            "prompt": prompt_spec(registry.dataset(dataset), here) | roundtrip_spec(image_roundtrip),
             "generation": work.asking.generation(),
         }
         table = predictions.shard_table(prediction_rows(work.questions, answers), work.positions, made_by)
@@ -80,7 +83,7 @@ def infer(
         if planned is not None and opened.cache_info().currsize:
 
             def answer_other(files: ShardFiles) -> None:
-                other = read_shard(files, spec, registry.dataset(files.dataset))
+                other = read_shard(files, spec, registry.dataset(files.dataset), image_roundtrip)
                 answer_shard(other, other.untried(), spec, opened)
 
             work_ahead(read_plan(planned, model), own, answer_other)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from vlmake.backends.base import Backend
     from vlmake.model_spec import ModelSpec, RuntimeOptions
 
-MODULES = {"transformers": "vlmake.backends.transformers"}
+MODULES = {"transformers": "vlmake.backends.transformers", "replay": "vlmake.backends.replay"}
 
 
 def load(spec: ModelSpec, runtime: RuntimeOptions) -> Backend:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from vlmake.prompts import Part
 
@@ -23,27 +23,40 @@ class Turn:
     parts: Sequence[Part]
 
 
+class SampleName(NamedTuple):
+    """Which row of which benchmark (its registered name, without a limit) a question is."""
+
+    dataset: str
+    index: str
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One question: the conversation up to it, and the original bytes of every image it names by digest.
 
     ``pixels`` are the limits on what the image processor makes of the images (keys of ``registry.PixelBudget``).
+    ``sample`` is set only for a model that looks its answers up.
     """
 
     turns: Sequence[Turn]
     images: Mapping[str, bytes]
     max_new_tokens: int
     pixels: Mapping[str, Any] = field(default_factory=dict)
+    sample: SampleName | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One answer. ``finish_reason`` is ``stop`` or ``length``; token counts are of the prompt and of the answer."""
+    """One answer. ``finish_reason`` is ``stop`` or ``length``; token counts are of the prompt and of the answer.
+
+    All but the text is None where it is not known. ``thinking`` is what the model thought, where that stands apart.
+    """
 
     text: str
-    finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
+    finish_reason: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    thinking: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +82,8 @@ class Backend(Protocol):
         """Return what ``generate`` takes: decoded, tiled, tokenised. Safe to call from several threads."""
         ...
 
-    def generate(self, prepared: Any) -> list[Output]:
-        """Return one output per request, in order."""
+    def generate(self, prepared: Any) -> Sequence[Output | Exception]:
+        """Return one output per request, in order, or what is wrong with that request alone."""
         ...
 
     def facts(self) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def _checkpoint(plan: Plan, name: str) -> Finding:
         found = checkpoints.look_up(entry, plan.config.hub)
         if found is None:
             return Finding(None, what, f"{checkpoints.planning_source(entry, plan.config.hub)} is to be downloaded")
-        size = sum(file.stat().st_size for file in checkpoint_files(found))
+        size = sum(file.stat().st_size for file in checkpoint_files(found, checkpoints.content(entry)))
     except VlmakeError as error:
         return Finding(False, what, str(error))
     converted = f", to be converted by {entry.converter}" if entry.converter else ""

@@ -9,11 +9,12 @@ import click
 
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.layers import read_layers
+from vlmake.readiness import readiness
 from vlmake.registry import DatasetEntry, ModelEntry, load_registry, registry_folders
 from vlmake.run_config import config_files, load_config
 
 _HEADS = {
-    "datasets": ("name", "task", "metric", "rows", "aliases", "description"),
+    "datasets": ("name", "ends in", "rows", "images", "judge", "task", "metric", "aliases", "notes"),
     "models": ("name", "checkpoint", "class", "gpus", "verified", "environment", "aliases"),
 }
 
@@ -59,8 +60,7 @@ def _families(folders: Iterable[Path], kind: str) -> dict[str, list[str]]:
 
 def _row(name: str, entry: ModelEntry | DatasetEntry) -> tuple[str, ...]:
     if isinstance(entry, DatasetEntry):
-        rows = str(entry.rows or "")
-        return name, entry.task, entry.metric, rows, ", ".join(entry.aliases), entry.description
+        return _dataset_row(name, entry)
     checkpoint = entry.path or entry.repository or ""
     shown = {checkpoint, checkpoint.rsplit("/", 1)[-1]}
     return (
@@ -71,6 +71,25 @@ def _row(name: str, entry: ModelEntry | DatasetEntry) -> tuple[str, ...]:
         entry.verified,
         ", ".join(entry.environment),
         ", ".join(alias for alias in entry.aliases if alias not in shown),
+    )
+
+
+def _dataset_row(name: str, entry: DatasetEntry) -> tuple[str, ...]:
+    """Return what a run of the benchmark ends in, what is known of it, and why it may be no score."""
+    ready = readiness(entry)
+    assumed = "prompt assumed" if entry.prompt_source == "assumed" and ready.result != "nothing" else ""
+    made_of = f"made of {', '.join(entry.parts)}" if entry.parts else ""
+    notes = [note for note in (entry.description, made_of, ready.reason, assumed) if note]
+    return (
+        name,
+        ready.result,
+        str(entry.rows or ""),
+        entry.images or "",
+        entry.judge or "",
+        entry.task,
+        entry.metric or "",
+        ", ".join(entry.aliases),
+        "; ".join(notes),
     )
 
 

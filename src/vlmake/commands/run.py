@@ -21,6 +21,7 @@ from vlmake.devices import visible_devices
 from vlmake.errors import VlmakeError
 from vlmake.layers import read_yaml
 from vlmake.planning import Plan
+from vlmake.readiness import readiness
 from vlmake.registry import load_registry, registry_folders
 from vlmake.run_config import RunConfig, config_files, configured_pairs, load_config
 from vlmake.store import canonical_json
@@ -78,21 +79,29 @@ def command(
     folders = [*config.registry, *map(str, registry)]
     plan = Plan(load_registry(registry_folders(folders)), config)
     pairs = _pairs(plan, models, datasets, passed.targets, limit)
+    inferred = [(model, part) for model, dataset in pairs for part in plan.parts(dataset) or [dataset]]
     if fresh and not pairs:
         raise VlmakeError("--fresh asks models again: name models and datasets, or their result files")
     asked_fresh = fresh and not is_dry_run(passed.options)
 
     if asked_fresh:
-        _supersede(work_dir, pairs)
+        _supersede(work_dir, inferred)
     work_dir.mkdir(parents=True, exist_ok=True)
     lmu_data = paths.lmu_data(config.lmu_data).absolute()
     asked = [plan.registry.models[model].gpus for model, _ in pairs]
-    command_line = _command(passed, pairs, mode, work_dir, folders, lmu_data, _gpu_jobs(asked), verbose)
+    if passed.targets:
+        targets = list(passed.targets)
+    elif mode == "infer":
+        targets = [paths.predictions(*pair) for pair in inferred]
+    else:
+        targets = [file for pair in pairs for file in plan.results(*pair)]
+    command_line = _command(passed, targets, work_dir, folders, lmu_data, _gpu_jobs(asked), verbose)
     if code := _snakemake(command_line):
         _explain(command_line)
         ctx.exit(code)
     if not is_dry_run(passed.options):
         _show(work_dir, [] if mode == "infer" else pairs, config.data_dir)
+        _say_what_else(plan, pairs if mode == "all" and not passed.targets else [])
 
 
 def _configuration(options: Sequence[str], limit: int | None) -> RunConfig:
@@ -144,8 +153,7 @@ def _pairs(
 
 def _command(
     passed: Passed,
-    pairs: Pairs,
-    mode: str,
+    targets: Sequence[str],
     work_dir: Path,
     folders: Sequence[str],
     lmu_data: Path,
@@ -169,8 +177,6 @@ def _command(
     if folders:
         values.append(f"registry={canonical_json([str(Path(folder).resolve()) for folder in folders])}")
     options = with_config(options, values)
-    path_of = paths.predictions if mode == "infer" else paths.score_csv
-    targets = passed.targets or [path_of(model, dataset) for model, dataset in pairs]
     program = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.product_root() / "Snakefile")]
     return [*program, *_default_profile(options), "--directory", str(work_dir), *options, "--", *targets]
 
@@ -279,6 +285,16 @@ def _show(work_dir: Path, pairs: Pairs, data_dir: str) -> None:
         write_summary(work_dir / paths.SUMMARY, work_dir)
         write_page(work_dir / paths.REPORT, work_dir, work_dir / data_dir)
     print_scores([pair for pair in pairs if (work_dir / paths.score_json(*pair)).is_file()], work_dir)
+
+
+def _say_what_else(plan: Plan, pairs: Pairs) -> None:
+    """Say of every run that ends in no score what it ends in, and why."""
+    for model, dataset in pairs:
+        ready = readiness(plan.registry.dataset(dataset))
+        if ready.result != "score":
+            print(f"{model} on {dataset}: no score: {ready.reason}", file=sys.stderr)
+            for file in plan.results(model, dataset):
+                print(f"  {file}", file=sys.stderr)
 
 
 def _report_is_old(work_dir: Path) -> bool:

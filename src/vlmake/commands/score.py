@@ -6,6 +6,7 @@ import click
 
 from vlmake import __version__
 from vlmake.errors import VlmakeError
+from vlmake.readiness import readiness
 from vlmake.registry import load_registry, registry_folders
 from vlmake.run_config import config_files, load_config
 
@@ -46,6 +47,8 @@ def command(
     answers, _ = complete(given, samples, str(predictions))
     first = slice(parse_dataset(name).limit)
     missing = len(set(samples["index"][first]) - set(given["index"]))
+    if entry.metric is None:
+        raise VlmakeError(f"dataset '{name}' cannot be scored: {readiness(entry).reason}")
     spec = ScoringSpec(name, entry.task, entry.metric, config.protocol)
     result = score(samples[first], answers[first], spec)
     write_table(result, out)

@@ -3,6 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from vlmake.metrics.registry import metric_entry
+
 if TYPE_CHECKING:  # planning reads this registry, and pandas takes half a second to load
     import pandas as pd
 
@@ -12,6 +14,7 @@ EXTRACTORS = {
     "yes_no": "vlmake.extract.yes_no",
     "multiple_choice": "vlmake.extract.multiple_choice",
     "vqa": "vlmake.extract.vqa",
+    "caption": "vlmake.extract.caption",
 }
 
 
@@ -29,6 +32,12 @@ class Extractor(Protocol):
         """Return what is right for every row, in the form that the task's metrics compare with."""
 
 
-def load_extractor(task: str) -> Extractor:
-    """Return the module that extracts the answers of ``task``."""
-    return cast(Extractor, importlib.import_module(EXTRACTORS[task]))
+def extractor_module(metric: str) -> str:
+    """Return the module that reads the answers which ``metric`` counts: its own, else its task's."""
+    entry = metric_entry(metric)
+    return entry.extractor or EXTRACTORS[entry.task]
+
+
+def load_extractor(metric: str) -> Extractor:
+    """Return the module that reads the answers which ``metric`` counts."""
+    return cast(Extractor, importlib.import_module(extractor_module(metric)))

@@ -5,44 +5,40 @@ why. Places are offsets into the prediction as the model wrote it.
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-_PLAIN = re.compile(r"[A-Za-z0-9 .,;:!?'()\n-]*")
-_OPEN_THOUGHT = re.compile(r"<(?:think|thinking|thought|reasoning)>|◁think▷|<\|begin_of_thought\|>", re.IGNORECASE)
-_CLOSED_THOUGHT = re.compile(r"</(?:think|thinking|thought|reasoning)>|◁/think▷|<\|end_of_thought\|>", re.IGNORECASE)
-_ANSWER_TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.IGNORECASE | re.DOTALL)
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
-_DROPPED = re.compile(
-    r"<\|[^<>|]{1,40}\|>|</?s>|<eos>|<bos>|<pad>"  # special tokens
-    r"|\*+|~~|`+|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|^[ \t]*#{1,6}[ \t]+|^[ \t]*>[ \t]+"  # Markdown
-    r"|\\[(\[\])]|\$+|\\(?:displaystyle|left|right)\b|\\[,;!]",  # LaTeX
-    re.MULTILINE,
+from vlmake.extract.strict_clean import Plain, clean, stripped, unmarked
+
+_PLAIN = re.compile(r"[A-Za-z0-9 .,;!?'()\n-]*")
+_THOUGHTS = r"(?:think|thinking|thought|thoughts|reasoning|reason|reflection|analysis|scratchpad|seed:think)"
+_OPEN_THOUGHT = re.compile(
+    rf"<\|?{_THOUGHTS}\|?>|◁think▷|<\|begin_of_thought\|>|\[THINK\]|<\|channel\|>analysis<\|message\|>", re.IGNORECASE
 )
-_LATEX_TEXT = re.compile(r"\\(?:text(?:bf|it|rm|tt)?|mathrm|mathbf|mathit|mathsf|operatorname)\s*\{([^{}]*)\}")
-_BOXED = re.compile(r"\\f?boxed\s*\{([^{}]*)\}")
-_BOX_OPEN, _BOX_CLOSE = "\ue000", "\ue001"  # private characters that stand for a box's borders
+_CLOSED_THOUGHT = re.compile(
+    rf"<(?:/|\|/|/\|){_THOUGHTS}\|?>|◁/think▷|<\|end_of_thought\|>|\[/THINK\]|<\|channel\|>final<\|message\|>",
+    re.IGNORECASE,
+)
+_ANSWER_TAG = re.compile(r"<(answer|conclusion|final_answer|final)>(.*?)(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL)
+_TAGS = ("<", "◁", "[THINK]", "[/THINK]")
 
-
-class Plain(NamedTuple):
-    """A cleaned text; ``places[i]`` is where its i-th character stands in the prediction."""
-
-    text: str
-    places: "range | list[int]"
-
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the place in the prediction of ``text[start:end]``, which is not empty."""
-        return self.places[start], self.places[end - 1] + 1
-
-    def part(self, start: int, end: int) -> "Plain":
-        """Return a piece of the text."""
-        return Plain(self.text[start:end], self.places[start:end])
+_SPEAKER = r"(?:(?:human|user|usr|用户|人类)\s*[:：]|#{1,4}\s*(?:human|user|instruction|question)\s*:)"
+# The model goes on with a turn of its own making: what stands before is its answer.
+_NEXT_TURN = re.compile(
+    rf"<\|start_header_id\|>\s*user|<\|im_start\|>\s*user|<\|user\|>|^[ \t>*]*{_SPEAKER}|\[INST\]"
+    r"|(?<=\n)[ \t]*\**(?:question|q|问题|问)\**\s*[:：]\**",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OWN_TURN = re.compile(
+    r"\s*(?:<s>\s*)?(?:<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>|<\|im_start\|>\s*assistant\b|<\|assistant\|>"
+    r"|#{1,4}\s*(?:assistant|response|answer|output)\s*:|(?:assistant|gpt|bot|助手|助理|模型)\s*[:：])",
+    re.IGNORECASE,
+)
+_OWN_REPLY = re.compile(r"\n[ \t]*(?:#{1,4}\s*)?(?:assistant|gpt|response|助手)\s*[:：]", re.IGNORECASE)
 
 
 class Final(NamedTuple):
-    """What a prediction says in the end: its cleaned text, or the reason why there is none."""
+    """What a prediction says in the end: its cleaned text, with marks, or the reason why there is none."""
 
     plain: Plain
     problem: str | None = None
@@ -50,10 +46,10 @@ class Final(NamedTuple):
 
 @lru_cache(maxsize=8192)
 def final_text(prediction: str | None) -> Final:
-    """Return the prediction without its reasoning, markup and invisible characters.
+    """Return the prediction without its reasoning, other speakers' turns, markup and invisible characters.
 
     Reasoning ends at the last closing tag; an ``<answer>`` tag after it holds the answer. Problems: ``no_prediction``,
-    ``empty``, ``unclosed_reasoning`` (a reasoning tag is opened and not closed, so the answer never came).
+    ``empty``, ``truncated`` (a reasoning tag is opened and not closed, so the answer never came).
     """
     nothing = Plain("", range(0))
     if prediction is None:
@@ -61,97 +57,36 @@ def final_text(prediction: str | None) -> Final:
     plain = Plain(prediction, range(len(prediction)))
     if not _PLAIN.fullmatch(prediction):
         start, end = 0, len(prediction)
-        if "<" in prediction or "◁" in prediction:
+        if any(tag in prediction for tag in _TAGS):
             for closed in _CLOSED_THOUGHT.finditer(prediction):
                 start = closed.end()
             if _OPEN_THOUGHT.search(prediction, start):
-                return Final(nothing, "unclosed_reasoning")
+                return Final(nothing, "truncated")
             for tag in _ANSWER_TAG.finditer(prediction, start):
-                if tag[1].strip():
-                    start, end = tag.span(1)
-        plain = _clean(plain.part(start, end))
-    if not plain.text.strip():
+                if tag[2].strip():
+                    start, end = tag.span(2)
+        plain = clean(_own_turn(plain.part(start, end)))
+    if not any(map(str.isalnum, plain.text)) and not unmarked(plain).text.strip(" \t\r\n.…,·-_"):
         return Final(nothing, "empty")
     return Final(plain)
 
 
-def plain_text(text: str) -> str:
-    """Return a text (an option, a gold answer) cleaned as predictions are, with single blanks."""
-    return " ".join(_clean(Plain(text, range(len(text)))).text.split())
+def _own_turn(plain: Plain) -> Plain:
+    """Return the model's own turn, without its name and without the turns that follow it."""
+    if own := _OWN_TURN.match(plain.text):
+        plain = plain.part(own.end(), len(plain.text))
+    for turn in _NEXT_TURN.finditer(plain.text):
+        before = plain.text[: turn.start()].strip()
+        if any(map(str.isalnum, before)) and before[-1] not in ":：":
+            return plain.part(0, turn.start())
+        if not before and (answer := _OWN_REPLY.search(plain.text, turn.end())):
+            return _own_turn(plain.part(answer.end(), len(plain.text)))
+    return plain
 
 
-def last_box(plain: Plain) -> Plain | None:
-    r"""Return what the last ``\boxed{}`` of a cleaned text holds."""
-    end = plain.text.rfind(_BOX_CLOSE)
-    start = plain.text.rfind(_BOX_OPEN, 0, max(end, 0))
-    return plain.part(start + 1, end) if start >= 0 else None
 
 
-def without_boxes(plain: Plain) -> Plain:
-    """Return the text with blanks where the borders of boxes stand."""
-    if _BOX_OPEN not in plain.text:
-        return plain
-    return Plain(plain.text.replace(_BOX_OPEN, " ").replace(_BOX_CLOSE, " "), plain.places)
 
-
-def stripped(plain: Plain, characters: str | None = None) -> Plain:
-    """Return the text without the given characters (blanks) at its ends."""
-    text = plain.text.strip(characters)
-    start = len(plain.text) - len(plain.text.lstrip(characters))
-    return plain.part(start, start + len(text))
-
-
-def _clean(plain: Plain) -> Plain:
-    text = plain.text
-    if not text.isascii():
-        plain = _replace(plain, _NOT_ASCII, lambda match: _compatible(match[0]))
-    if "\\" in plain.text:
-        for _ in range(3):  # \boxed{\text{\mathrm{B}}} nests, and not deeper than this in practice
-            plain = _replace(plain, _LATEX_TEXT, _group)
-        plain = _replace(plain, _BOXED, _boxed)
-    return _replace(plain, _DROPPED, lambda match: iter(()))
-
-
-def _compatible(run: str) -> Iterator[tuple[str, int]]:
-    """Yield each character in its compatible form (full-width letters become plain), invisible ones left out."""
-    for offset, letter in enumerate(run):
-        if unicodedata.category(letter) in ("Cf", "Mn") and letter not in "\u0300\u0301":
-            continue  # zero-width characters, marks of direction, variation selectors
-        yield (
-            {"’": "'", "‘": "'", "“": '"', "”": '"', "【": "[", "】": "]"}.get(
-                letter, unicodedata.normalize("NFKC", letter)
-            ),
-            offset,
-        )
-
-
-def _group(match: re.Match[str]) -> Iterator[tuple[str, int]]:
-    offset = match.start(1) - match.start()
-    return ((letter, offset + n) for n, letter in enumerate(match[1]))
-
-
-def _boxed(match: re.Match[str]) -> Iterator[tuple[str, int]]:
-    yield _BOX_OPEN, 0
-    yield from _group(match)
-    yield _BOX_CLOSE, len(match[0]) - 1
-
-
-def _replace(
-    plain: Plain, pattern: re.Pattern[str], form: Callable[[re.Match[str]], Iterator[tuple[str, int]]]
-) -> Plain:
-    """Return ``plain`` with every match replaced by the (text, offset in the match) pairs that ``form`` yields."""
-    texts: list[str] = []
-    places: list[int] = []
-    last = 0
-    for match in pattern.finditer(plain.text):
-        texts.append(plain.text[last : match.start()])
-        places += plain.places[last : match.start()]
-        for text, offset in form(match):
-            texts.append(text)
-            places += [plain.places[match.start() + offset]] * len(text)
-        last = match.end()
-    if not last and not texts:
-        return plain
-    texts.append(plain.text[last:])
-    places += plain.places[last:]
-    return Plain("".join(texts), places)
+def core(plain: Plain) -> Plain:
+    """Return the text without marks and without blanks at its ends."""
+    return stripped(unmarked(plain))

@@ -18,7 +18,7 @@ import pandas as pd
 from pandas.io.parsers import TextParser  # type: ignore[attr-defined]  # the stubs leave it out
 
 SCORED_COLUMNS = ("answer", "category", "l2-category", "split", "image_path", *string.ascii_uppercase)
-"""The columns that any scoring rule reads; the others stay out, for speed."""
+"""The columns that scoring rules of any benchmark read; the others stay out, for speed."""
 
 CELL_UNITS = 32_767
 """UTF-16 units that a spreadsheet cell holds."""
@@ -31,9 +31,12 @@ _ESCAPE = re.compile(r"(_x[0-9a-fA-F]{4}_)")
 _CONTROL = re.compile("([\x00-\x08\x0b-\x1f])")
 
 
-def read_as_tsv(samples: pd.DataFrame) -> pd.DataFrame:
-    """Return the scored columns of ``samples`` (text with nulls) as ``pandas.read_csv`` reads them from the TSV."""
-    names = [name for name in SCORED_COLUMNS if name in samples.columns]
+def read_as_tsv(samples: pd.DataFrame, more: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the scored columns of ``samples`` (text with nulls) as ``pandas.read_csv`` reads them from the TSV.
+
+    ``more`` names columns that only this benchmark's metric reads.
+    """
+    names = [name for name in (*SCORED_COLUMNS, *more) if name in samples.columns]
     if not names or not len(samples):
         return pd.DataFrame({name: [] for name in names}, index=range(len(samples)))
     buffer = io.StringIO()

@@ -17,7 +17,7 @@ def extract(frame: pd.DataFrame, protocol: str) -> list[Extraction]:
     if protocol == STRICT:
         return [read_text(text) for text in frame["raw"]]
     rows = zip(frame["prediction"], frame["raw"], strict=True)
-    return [_whole(seen, raw) for seen, raw in rows]
+    return [whole_text(seen, raw) for seen, raw in rows]
 
 
 def gold(frame: pd.DataFrame, protocol: str) -> list[Any]:
@@ -38,7 +38,8 @@ def gold_texts(answer: str) -> list[str]:
     return [answer]
 
 
-def _whole(seen: str, raw: str | None) -> Extraction:
+def whole_text(seen: str, raw: str | None) -> Extraction:
+    """Return the whole prediction as the answer; ``seen`` is the scorer's view of it, ``raw`` the prediction's own."""
     if raw is None or not raw.strip():
         return unresolved("no_prediction" if raw is None else "empty", seen)
     return Extraction(seen, "whole_text", 0, len(seen)) if seen == raw else Extraction(seen, "whole_text")

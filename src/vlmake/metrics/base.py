@@ -25,13 +25,15 @@ class Overall:
 class ScoreTable:
     """A score table: one list a row, NaN where a cell has no samples.
 
-    ``more`` holds further tables by name; each is the columns and the rows.
+    ``more`` holds further tables by name; each is the columns and the rows. ``missing`` names the categories that the
+    table knows and no row has, as in a subset of a benchmark.
     """
 
     columns: list[str]
     rows: list[list[Cell]]
     overall: Overall
     more: dict[str, tuple[list[str], list[list[Cell]]]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

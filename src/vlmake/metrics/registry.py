@@ -13,10 +13,21 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """Where a metric lives and which task's extractor feeds it."""
+    """Where a metric lives and what feeds it.
+
+    Attributes:
+        module: The module with its ``METRIC``; empty while the grader it counts is not there.
+        task: Whose answers it counts.
+        extractor: The module that reads the answers, where that is not the task's own.
+        columns: Columns of the benchmark that it reads beside those that every rule reads.
+        grader: The LLM judge that must grade every answer before it can be counted; empty where rules suffice.
+    """
 
     module: str
     task: str
+    extractor: str = ""
+    columns: tuple[str, ...] = ()
+    grader: str = ""
 
 
 METRICS = {
@@ -28,7 +39,32 @@ METRICS = {
     "yes_no": Entry("vlmake.metrics.yes_no", "yes_no"),
     "choice": Entry("vlmake.metrics.choice", "multiple_choice"),
     "choice_circular": Entry("vlmake.metrics.choice_circular", "multiple_choice"),
+    "mmmu": Entry("vlmake.metrics.mmmu", "multiple_choice", extractor="vlmake.extract.mmmu"),
+    "mmmu_reasoned": Entry("vlmake.metrics.mmmu", "multiple_choice", extractor="vlmake.extract.mmmu_reasoned"),
+    "mmt_bench": Entry("vlmake.metrics.mmt_bench", "multiple_choice"),
+    "mmvp": Entry("vlmake.metrics.mmvp", "multiple_choice"),
+    "gmai": Entry(
+        "vlmake.metrics.gmai",
+        "multiple_choice",
+        columns=("clinical vqa task", "department", "perceptual granularity"),
+    ),
     "vqa_exact": Entry("vlmake.metrics.vqa_exact", "vqa"),
+    "vqa_exact_mean": Entry("vlmake.metrics.vqa_exact_mean", "vqa"),
+    "vqa_accuracy": Entry("vlmake.metrics.vqa_accuracy", "vqa"),
+    "vizwiz": Entry(
+        "vlmake.metrics.vqa_vizwiz", "vqa", extractor="vlmake.extract.vqa_annotators", columns=("answers",)
+    ),
+    "relaxed_accuracy": Entry("vlmake.metrics.relaxed_accuracy", "vqa"),
+    "anls": Entry("vlmake.metrics.anls", "vqa"),
+    "ocrbench": Entry("vlmake.metrics.ocrbench", "vqa"),
+    "mtvqa": Entry("vlmake.metrics.mtvqa", "vqa", extractor="vlmake.extract.vqa_single"),
+    "vcr_en": Entry("vlmake.metrics.vcr_en", "vqa"),
+    "vcr_zh": Entry("vlmake.metrics.vcr_zh", "vqa"),
+    "coco_caption": Entry("vlmake.metrics.coco_caption", "caption"),
+    "mathvista": Entry("", "vqa", grader="mathvista"),
+    "mathvision": Entry("", "vqa", grader="mathvision"),
+    "mmvet": Entry("", "vqa", grader="mmvet"),
+    "llavabench": Entry("", "vqa", grader="llavabench"),
 }
 
 
@@ -40,5 +76,8 @@ def metric_entry(name: str) -> Entry:
 
 
 def load_metric(name: str) -> "Metric":
-    """Import and return metric ``name``; VlmakeError when there is none."""
-    return cast("Metric", importlib.import_module(metric_entry(name).module).METRIC)
+    """Import and return metric ``name``; VlmakeError when there is none or when it counts a judge's grades."""
+    entry = metric_entry(name)
+    if not entry.module:
+        raise VlmakeError(f"metric '{name}' counts the grades of an LLM judge ('{entry.grader}'): not there yet")
+    return cast("Metric", importlib.import_module(entry.module).METRIC)

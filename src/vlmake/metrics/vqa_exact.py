@@ -1,39 +1,28 @@
 """Open questions by exact match, whatever the case (OCRVQA)."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
-from vlmake.metrics.base import Floats, Metric, Overall, ScoreTable, in_order, in_sorted_order, mean, one_row
+from vlmake.metrics.base import Floats, Metric
+from vlmake.metrics.vqa_table import open_table
 
 
 def hits(judged: pd.DataFrame) -> Floats:
     """Return 1 where the answer, stripped and lower-cased, equals one of the gold texts treated alike, else 0."""
-    rows = zip(judged["extracted"], judged["gold"], strict=True)
-    return np.array(
-        [isinstance(answer, str) and _plain(answer) in map(_plain, golds) for answer, golds in rows], np.float64
-    )
+    return np.array([any(matches) for matches in exact_matches(judged)], dtype=np.float64)
 
 
-def table(judged: pd.DataFrame) -> ScoreTable:
-    """Return one row, values times 100: the splits and Overall where there are splits, else Overall and the categories.
-
-    Source: VLMEvalKit's table of open questions.
-    """
-    overall = 100 * mean(judged["hit"])
-    scores: dict[str, float | None] = {}
-    if "split" in judged:
-        for split in in_order(judged, "split"):
-            scores[str(split)] = 100 * mean(judged.loc[judged["split"] == split, "hit"])
-        scores["Overall"] = overall
-    else:
-        scores["Overall"] = overall
-        for value in in_sorted_order(judged, "category"):
-            scores[str(value)] = 100 * mean(judged.loc[judged["category"] == value, "hit"])
-    return one_row(scores, Overall("Overall", overall, len(judged)))
+def exact_matches(judged: pd.DataFrame) -> Iterator[list[bool]]:
+    """Yield for every row which of its gold texts the answer equals, both stripped and lower-cased."""
+    for answer, golds in zip(judged["extracted"], judged["gold"], strict=True):
+        plain = _plain(answer) if isinstance(answer, str) else None
+        yield [_plain(gold) == plain for gold in golds]
 
 
 def _plain(text: str) -> str:
     return text.strip().lower()
 
 
-METRIC = Metric(hits=hits, table=table)
+METRIC = Metric(hits=hits, table=open_table)

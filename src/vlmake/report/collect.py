@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from vlmake import paths
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageStore
-from vlmake.prompts import Task, options_of, question_text
+from vlmake.prompts import Template, options_of, question_text
 from vlmake.report.pictures import Picture, thumbnail
 from vlmake.report.scores import Score
 
@@ -74,10 +74,10 @@ def collect_samples(work_dir: Path, data_dir: Path, scores: Sequence[Score]) -> 
     wanted = {sample.index for samples in judged for group in samples.by_verdict.values() for sample in group}
     with _Benchmark(data_dir, paths.parse_dataset(scores[0].dataset).base, wanted) as benchmark:
         for score, samples in zip(scores, judged, strict=True):
-            frame = _prompt_frame(work_dir, score)
+            template = _prompt_template(work_dir, score)
             yield Samples(
                 {
-                    verdict: [benchmark.completed(sample, frame) for sample in group]
+                    verdict: [benchmark.completed(sample, template) for sample in group]
                     for verdict, group in samples.by_verdict.items()
                 },
                 samples.missing,
@@ -154,12 +154,11 @@ def _sample(verdict: str, row: Mapping[str, Any], answers: Mapping[str, Mapping[
     )
 
 
-def _prompt_frame(work_dir: Path, score: Score) -> tuple[Task, str] | None:
+def _prompt_template(work_dir: Path, score: Score) -> Template | None:
     """Return how the questions were asked, as the predictions' own record says, or None where it says nothing."""
     try:
         metadata = pq.read_schema(work_dir / paths.predictions(score.model, score.dataset)).metadata or {}
-        asked = json.loads(metadata[b"vlmake"])["prompt"]
-        return asked["task"], asked["prompt"]
+        return Template(**json.loads(metadata[b"vlmake"])["prompt"]["template"])
     except (*_UNREADABLE, TypeError):
         return None
 
@@ -182,17 +181,16 @@ class _Benchmark:
         if self._images is not None:
             self._images.close()
 
-    def completed(self, sample: Sample, frame: tuple[Task, str] | None) -> Sample:
+    def completed(self, sample: Sample, template: Template | None) -> Sample:
         """Return the sample with what the benchmark knows about it; without it where the benchmark is gone."""
         row = self._rows.get(sample.index)
         if row is None:
             return Sample(**{**vars(sample), "pictures": ["decoded benchmark not there"]})
-        task, template = frame or ("vqa", "{question}")
         return Sample(
             **{
                 **vars(sample),
                 "question": row.get("question"),
-                "prompt": question_text(task, row, template) if "question" in row else None,
+                "prompt": question_text(template or Template("vqa"), row) if "question" in row else None,
                 "options": options_of(row),
                 "key": row.get("answer"),
                 "pictures": self._shown(row),

@@ -1,0 +1,249 @@
+"""Predictions beside their questions as one table for people: xlsx, csv, tsv, json or jsonl.
+
+Every text stays the text it is: ``=1+1`` is no formula, ``007`` no number, ``NA`` no gap. In csv and tsv a null is an
+empty cell and an empty text is ``""``; a spreadsheet has no such difference, both are empty cells.
+
+A spreadsheet holds less than a text may have, and nothing of that is lost in silence:
+
+- Control characters (U+0000 to U+001F but tab and line feed) become their pictures, U+2400 to U+241F: ``␀``, ``␍``.
+  The two code points that XML forbids besides, U+FFFE and U+FFFF, become U+FFFD.
+- A cell longer than 32,767 UTF-16 units is cut, ends in ``CUT_MARK``, and stands whole, in pieces, on the second sheet:
+  row (as the spreadsheet numbers it), column, part (from 1), text.
+"""
+
+import json
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from vlmake.errors import VlmakeError
+from vlmake.store import atomic_path
+
+CELL_UNITS = 32_767
+"""UTF-16 units in a cell, rows and columns of a sheet: the limits of the xlsx format."""
+SHEET_ROWS = 1_048_576
+SHEET_COLUMNS = 16_384
+
+PREDICTIONS_SHEET = "predictions"
+LONG_CELLS_SHEET = "long cells"
+CUT_MARK = f" … [cut; whole on the sheet '{LONG_CELLS_SHEET}']"
+
+_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
+_FORBIDDEN = {**_PICTURES, 0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}
+
+_OWN_COLUMNS = ("images", "image_error", "group")  # of the decode stage, about images
+_PREDICTED = ("repeat", "prediction", "thinking", "status", "finish_reason", "prompt_tokens", "completion_tokens")
+_ERROR = ("error",)
+_JUDGED = ("extracted", "rule", "hit", "group_hit", "extraction_status")
+
+Cell = str | int | float | None
+Row = Sequence[Cell]
+Lines = Iterable[Row]
+
+
+def exported_table(samples: Path, predictions: Path, judged: Path | None, protocol: str) -> pa.Table:
+    """Return one row a prediction: the benchmark's columns, what the model gave, what was made of it.
+
+    A benchmark's column whose name is needed for the latter is called ``tsv:<name>``. Columns that are empty
+    throughout, such as ``thinking`` of a model that does not think, and ``repeat`` where nothing is repeated are left
+    out, but never the prediction itself.
+
+    Args:
+        samples: The decoded benchmark.
+        predictions: The model's answers.
+        judged: The judged rows, or None where there is no score.
+        protocol: Whose judged rows are shown.
+
+    Raises:
+        VlmakeError: A damaged file, or predictions of rows that the benchmark does not have.
+    """
+    answers = _read(predictions)
+    questions = _read(samples)
+    place = {index: row for row, index in enumerate(questions.column("index").to_pylist())}
+    indices = answers.column("index").to_pylist()
+    if unknown := [index for index in indices if index not in place]:
+        raise VlmakeError(
+            f"{predictions}: index '{unknown[0]}' is not in {samples}; run the same command as before, it brings both "
+            "together"
+        )
+    questions = questions.take([place[index] for index in indices])
+    given = {name: answers.column(name) for name in (*_PREDICTED, *_ERROR)}
+    if judged is not None:
+        given |= _judged_columns(_read(judged), indices, protocol)
+    shown = {name: column for name, column in given.items() if name == "prediction" or _says_something(name, column)}
+    own = [name for name in questions.column_names if name not in _OWN_COLUMNS]
+    taken = {*own, *shown}
+    named = {_free_name(name, taken) if name in shown else name: questions.column(name) for name in own}
+    return pa.table({**named, **shown})
+
+
+def _free_name(name: str, taken: Container[str]) -> str:
+    renamed = f"tsv:{name}"
+    return _free_name(renamed, taken) if renamed in taken else renamed
+
+
+def _judged_columns(judged: pa.Table, indices: Sequence[str], protocol: str) -> dict[str, pa.ChunkedArray]:
+    """Return the judged columns of one protocol in the order of ``indices``, null for rows that were not judged."""
+    rows = judged.filter(pc.equal(judged.column("protocol"), protocol))
+    place = {index: row for row, index in enumerate(rows.column("index").to_pylist())}
+    wanted = pa.array([place.get(index) for index in indices], pa.int64())
+    return {name: rows.column(name).take(wanted) for name in _JUDGED}
+
+
+def _says_something(name: str, column: pa.ChunkedArray) -> bool:
+    if name == "repeat":
+        return any(column.to_pylist())
+    return bool(column.null_count < len(column))
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError:
+        raise VlmakeError(f"{path} is not there") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise VlmakeError(f"{path} is damaged ({error}); delete it and make it again") from None
+
+
+def write_table(table: pa.Table, target: Path, file_format: str) -> int:
+    """Write a table of texts and numbers atomically, in one of ``FORMATS``; return how many cells had to be cut.
+
+    Raises VlmakeError for a table that is larger than a sheet may be.
+    """
+    with atomic_path(target) as temporary:
+        return FORMATS[file_format](table, temporary)
+
+
+def _rows(table: pa.Table) -> Iterator[Row]:
+    for batch in table.to_batches(max_chunksize=1000):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _write_xlsx(table: pa.Table, path: Path) -> int:
+    """Write a workbook of one sheet, and a second one if a cell had to be cut."""
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+
+    if table.num_rows + 1 > SHEET_ROWS or table.num_columns > SHEET_COLUMNS:
+        raise VlmakeError(
+            f"{table.num_rows:,} rows of {table.num_columns:,} columns do not fit a sheet of {SHEET_ROWS:,} rows with"
+            f" the header and {SHEET_COLUMNS:,} columns; use --format csv"
+        )
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet(PREDICTIONS_SHEET)
+    sheet.freeze_panes = "A2"
+
+    def typed(value: Cell) -> Any:
+        if not isinstance(value, str):
+            return value
+        cell = WriteOnlyCell(sheet, value=value)
+        cell.data_type = "s"  # else =1+1 would be a formula, and #N/A an error
+        return cell
+
+    long_cells: list[tuple[int, str, str]] = []
+    names = [storable(name) for name in table.column_names]
+    for number, row in enumerate(chain([names], _rows(table)), 1):
+        stored = [storable(value) if isinstance(value, str) else value for value in row]
+        for name, value in zip(names, stored, strict=True):
+            if isinstance(value, str) and utf16_units(value) > CELL_UNITS:
+                long_cells.append((number, name, value))
+        sheet.append([typed(cut_cell(value) if isinstance(value, str) else value) for value in stored])
+    if long_cells:
+        pieces = list(_pieces(long_cells))
+        if len(pieces) + 1 > SHEET_ROWS:
+            raise VlmakeError(f"{len(long_cells):,} long cells do not fit a sheet; use --format csv")
+        second = book.create_sheet(LONG_CELLS_SHEET)
+        second.append(["row", "column", "part", "text"])
+        for piece in pieces:
+            second.append([typed(value) for value in piece])
+    book.save(path)
+    return len(long_cells)
+
+
+def storable(text: str) -> str:
+    """Return the text with pictures in place of the control characters that a spreadsheet cannot hold."""
+    return text.translate(_FORBIDDEN)
+
+
+def utf16_units(text: str) -> int:
+    """Return a text's length as spreadsheets count it: letters beyond the first 65,536 count twice."""
+    return len(text) + sum(letter > "\uffff" for letter in text)
+
+
+def cut_cell(text: str) -> str:
+    """Return what a cell shows of a text: all of it, or its start and ``CUT_MARK``."""
+    if utf16_units(text) <= CELL_UNITS:
+        return text
+    return _start(text, CELL_UNITS - len(CUT_MARK)) + CUT_MARK
+
+
+def _pieces(long_cells: Iterable[tuple[int, str, str]]) -> Iterator[tuple[int, str, int, str]]:
+    for row, column, text in long_cells:
+        part, rest = 1, text
+        while rest:
+            piece = _start(rest, CELL_UNITS)
+            yield row, column, part, piece
+            part, rest = part + 1, rest[len(piece) :]
+
+
+def _start(text: str, units: int) -> str:
+    """Return the longest start of a text that takes up to so many UTF-16 units, no letter split."""
+    encoded = text[:units].encode("utf-16-le", "surrogatepass")[: 2 * units]
+    return encoded.decode("utf-16-le", "ignore")
+
+
+def _delimited(delimiter: str) -> Callable[[pa.Table, Path], int]:
+    """Return a writer of delimited text."""
+
+    def cell(value: Cell) -> str:
+        if value is None:
+            return ""
+        text = repr(value) if isinstance(value, float) else str(value)
+        if text and text == text.strip() and not any(letter in text for letter in (delimiter, '"', "\n", "\r")):
+            return text
+        return '"' + text.replace('"', '""') + '"'
+
+    def write(table: pa.Table, path: Path) -> int:
+        lines: Lines = chain([table.column_names], _rows(table))
+        with _text_file(path) as file:
+            file.writelines(delimiter.join(map(cell, line)) + "\n" for line in lines)
+        return 0
+
+    return write
+
+
+def _write_jsonl(table: pa.Table, path: Path) -> int:
+    with _text_file(path) as file:
+        file.writelines(_object(table, row) + "\n" for row in _rows(table))
+    return 0
+
+
+def _write_json(table: pa.Table, path: Path) -> int:
+    with _text_file(path) as file:
+        file.write("[")
+        file.writelines((",\n " if number else "\n ") + _object(table, row) for number, row in enumerate(_rows(table)))
+        file.write("\n]\n")
+    return 0
+
+
+def _object(table: pa.Table, row: Row) -> str:
+    return json.dumps(dict(zip(table.column_names, row, strict=True)), ensure_ascii=False)
+
+
+def _text_file(path: Path) -> TextIO:
+    return path.open("w", encoding="utf-8", newline="")
+
+
+FORMATS: Mapping[str, Callable[[pa.Table, Path], int]] = {
+    "xlsx": _write_xlsx,
+    "csv": _delimited(","),
+    "tsv": _delimited("\t"),
+    "json": _write_json,
+    "jsonl": _write_jsonl,
+}
+"""Writers by format; each returns how many cells it had to cut."""

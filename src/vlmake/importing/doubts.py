@@ -1,0 +1,106 @@
+"""What a prediction's file may have lost of it: told row by row, because only a reader can settle it.
+
+Most results of VLMEvalKit are spreadsheets, or tables that pandas read and wrote again. Both change texts: a cell ends
+after 32,767 units, an empty text and ``NA`` become the same blank, a column of numbers is one of numbers, a text that
+starts with ``=`` is a formula.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vlmake.journal import STATUSES
+from vlmake.predictions_io import Record
+
+CELL_UNITS = 32_767
+"""What a spreadsheet's cell holds, in UTF-16 units; some writers count characters instead."""
+
+BLANK_MEANS_NOTHING = frozenset({".xlsx", ".tsv", ".csv"})
+"""Formats in which a blank cell is all that is left of '' as of a text that pandas reads as missing."""
+
+EXPLANATIONS = {
+    "cut": f"exactly {CELL_UNITS:,} units long, what a cell holds: the end is lost",
+    "emptied": "a blank cell: the answer was '', or NA, nan, None, null or the like; imported as ''",
+    "renumbered": "a number where a text was written: 007 comes back as 7, 7 as 7.0, a formula as 0",
+    "boolean": "a truth value where a text was written",
+    "formula": "stored as a formula: its text is imported, where pandas reads 0",
+    "escaped": "control characters were held as escapes such as _x000D_: restored",
+    "duplicate": "an index that is there more than once: the first row is imported",
+    "failed": "the tool's text for a call that failed: no prediction, imported as model_error",
+}
+"""Every doubt, in the order in which it is reported."""
+
+_FAILURES = ("Failed to obtain answer via API", "[LMMS_EVAL_REQUEST_FAILED")
+
+
+@dataclass(frozen=True)
+class ImportedRow:
+    """One prediction as it is kept; ``doubts`` are keys of ``EXPLANATIONS``."""
+
+    index: str
+    prediction: str | None
+    thinking: str | None
+    status: str
+    error: str | None
+    doubts: tuple[str, ...]
+
+
+def imported_rows(records: Iterable[Record], ending: str) -> list[ImportedRow]:
+    """Return one row per index, in file order, each with its doubts.
+
+    ``ending`` is the file's, such as ``.xlsx``: it says what a blank cell means.
+    """
+    first: dict[str | None, Record] = {}
+    repeated: set[str | None] = set()
+    for record in records:
+        if first.setdefault(record.index, record) is not record:
+            repeated.add(record.index)
+    floats = ending != ".xlsx" and _all_end_in_point_zero(list(first.values()))
+    return [_row(record, ending, index in repeated, floats) for index, record in first.items()]
+
+
+def _row(record: Record, ending: str, repeated: bool, floats: bool) -> ImportedRow:
+    text, status, error = record.prediction, record.status, None
+    doubts = ["duplicate"] if repeated else []
+    if record.came_as == "number" or (floats and text):
+        doubts.append("renumbered")
+    elif record.came_as != "text":
+        doubts.append(record.came_as)
+    if text is None and status in (None, "ok", "empty") and ending in BLANK_MEANS_NOTHING:
+        text = ""
+        doubts.append("emptied")
+    if text is not None and ending == ".xlsx" and CELL_UNITS in (len(text), _units(text)):
+        doubts.append("cut")
+    if text is not None and text.lstrip().startswith(_FAILURES):
+        doubts.append("failed")
+        error, text, status = f"the imported file says: {' '.join(text.split())[:200]}", None, "model_error"
+    elif text is None:
+        status = status if status in ("model_error", "bad_image") else "model_error"
+        error = "the imported file has no prediction here"
+    elif status not in STATUSES or status in ("ok", "empty"):
+        status = "ok" if text.strip() else "empty"
+    ordered = tuple(kind for kind in EXPLANATIONS if kind in doubts)
+    return ImportedRow(str(record.index), text, record.thinking or None, str(status), error, ordered)
+
+
+def _all_end_in_point_zero(records: Sequence[Record]) -> bool:
+    """Tell whether every prediction is a whole number with ``.0``: pandas wrote integers beside a hole."""
+    texts = [record.prediction for record in records if record.prediction]
+    return bool(texts) and all(text.endswith(".0") and text[:-2].lstrip("-").isdecimal() for text in texts)
+
+
+def _units(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def count_doubts(rows: Sequence[ImportedRow], most: int = 5) -> dict[str, dict[str, Any]]:
+    """Return, for every doubt that some row has, how many have it and the first indices."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for doubt in row.doubts:
+            found.setdefault(doubt, []).append(row.index)
+    return {
+        kind: {"rows": len(found[kind]), "first": found[kind][:most], "meaning": meaning}
+        for kind, meaning in EXPLANATIONS.items()
+        if kind in found
+    }

@@ -1,0 +1,75 @@
+"""An import on disk: a folder with one Parquet file a dataset, and ``import.json``, which says where they came from.
+
+    imports/{model}/{dataset}.parquet   index, prediction, thinking, status, error, doubts
+    imports/{model}/import.json         sources, counts, what the files had lost
+
+The tables hold nothing but what was predicted, so that equal predictions give equal bytes and keys.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vlmake.errors import VlmakeError
+from vlmake.importing.doubts import ImportedRow
+from vlmake.store import atomic_path, write_text
+
+RECORD = "import.json"
+
+ROWS = pa.schema(
+    [
+        pa.field("index", pa.string(), nullable=False),
+        pa.field("prediction", pa.string()),
+        pa.field("thinking", pa.string()),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("error", pa.string()),
+        pa.field("doubts", pa.list_(pa.string()), nullable=False),
+    ]
+)
+
+
+def folder_of(work_dir: Path, name: str) -> Path:
+    """Return where a model's imported predictions lie in a work directory."""
+    return work_dir / "imports" / name
+
+
+def table_of(folder: Path, dataset: str) -> Path:
+    """Return the file of one dataset's predictions; ``dataset`` is its registered name without a limit."""
+    return folder / f"{dataset}.parquet"
+
+
+def write_import(folder: Path, tables: Mapping[str, Sequence[ImportedRow]], record: Mapping[str, Any]) -> None:
+    """Write a whole import; the folder appears when it is complete, in place of an earlier one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        made, earlier = Path(temporary) / "made", Path(temporary) / "earlier"
+        for dataset, rows in tables.items():
+            with atomic_path(table_of(made, dataset)) as file:
+                pq.write_table(_table(rows), file, compression="zstd")
+        write_text(made / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+        if folder.exists():
+            folder.rename(earlier)
+        made.rename(folder)
+
+
+def _table(rows: Sequence[ImportedRow]) -> pa.Table:
+    listed = [{name: getattr(row, name) for name in ROWS.names} for row in rows]
+    return pa.Table.from_pylist(listed, schema=ROWS)
+
+
+def read_rows(folder: Path, dataset: str) -> dict[str, ImportedRow]:
+    """Return the predictions of one dataset by index; raise VlmakeError where there are none, or a damaged file."""
+    file = table_of(folder, dataset)
+    try:
+        rows = pq.read_table(file, schema=ROWS).to_pylist()
+    except FileNotFoundError:
+        there = ", ".join(sorted(other.stem for other in folder.glob("*.parquet"))) or "nothing"
+        raise VlmakeError(f"no predictions of {dataset} were imported into {folder} (there is: {there})") from None
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise VlmakeError(f"{file} is damaged ({str(error).splitlines()[0]}); import it again with --replace") from None
+    return {row["index"]: ImportedRow(**{**row, "doubts": tuple(row["doubts"])}) for row in rows}

@@ -1,0 +1,7 @@
+"""The tasks: what kind of answer a benchmark asks for. A task decides how prompts are laid out and answers are read."""
+
+from typing import Literal, get_args
+
+Task = Literal["yes_no", "multiple_choice", "vqa", "caption"]
+
+TASKS: tuple[str, ...] = get_args(Task)

@@ -1,0 +1,384 @@
+"""TSVs made to break the decode stage, and what must be true of each.
+
+    python -m tests.faults.hostile_tsv --examples 10000
+
+decodes so many of them in one process, in which an audit hook sees every file that Python opens, and prints counts, the
+slowest one and the peak memory as JSON. The first that breaks a rule ends it with the shrunk example.
+"""
+
+import base64
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+import resource
+import struct
+import sys
+import tempfile
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import click
+import pyarrow.parquet as pq
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from vlmake.decode import decode
+from vlmake.errors import VlmakeError
+from vlmake.images import ImageError, ImageStore, open_rgb
+
+MOST_SECONDS = 10.0
+MOST_MEGABYTES = 1000
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _png(width: int, height: int, *chunks: bytes) -> bytes:
+    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + _chunk(b"IEND", b"")
+
+
+@functools.cache
+def odd_images() -> tuple[bytes, ...]:
+    """Good images of every kind, and files that only look like images."""
+    plain = Image.effect_noise((24, 16), 60).convert("RGB")
+    good = [encoded(plain, kind) for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "ICO", "PPM")]
+    good += [encoded(plain, kind) for kind in ("AVIF", "JPEG2000") if kind in Image.SAVE]
+    modes = {"CMYK": "JPEG", "I": "TIFF", "F": "TIFF", **dict.fromkeys(("I;16", "LA", "RGBA", "P", "1"), "PNG")}
+    good += [encoded(Image.new(mode, (9, 7)), kind) for mode, kind in modes.items()]
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "lime")]
+    animated = ("GIF", "WEBP", "PNG", "TIFF")
+    good += [encoded(frames[0], kind, save_all=True, append_images=frames[1:]) for kind in animated]
+    for orientation in (1, 3, 6, 8, 99):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        good += [encoded(plain, kind, exif=exif) for kind in ("JPEG", "PNG", "WEBP", "TIFF")]
+    good += [encoded(plain, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff", progressive=True)]
+    bad = [b"", b"\0", b"<!DOCTYPE html><html>quota</html>", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7"]
+    bad += [
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff\xe0",
+        b"GIF89a",
+        b"RIFF\0\0\0\0WEBP",
+        b"BM",
+        b"II*\0\x08\0\0\0\xff\xff",
+    ]
+    bad += [b"%!PS-Adobe-3.0 EPSF-3.0\n(/etc/hostname) run\n", b"P6 99999999 99999999 255\n", b"P6 -1 4 255\n"]
+    bad += [b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + b",\0\0\0\0\xff\xff\xff\xff\0\x08\0;"]
+    bad += [_png(50_000, 50_000), _png(2**31 - 1, 1), _png(0, 0), _png(8, 8, _chunk(b"IDAT", b"no zlib"))]
+    text_bomb = b"Comment\0\0" + zlib.compress(bytes(80 << 20))
+    bad += [_png(8, 8, *[_chunk(b"zTXt", text_bomb)] * 2), _png(8, 8, _chunk(b"iCCP", text_bomb))]
+    return (*good, *bad)
+
+
+LARGE: tuple[tuple[str, int, str, dict[str, Any]], ...] = (
+    ("1", 13_300, "PNG", {}),
+    ("P", 13_300, "PNG", {}),
+    ("RGB", 13_300, "PNG", {}),
+    ("RGBA", 10_500, "PNG", {}),
+    ("I;16", 10_500, "PNG", {}),
+    ("RGB", 13_300, "JPEG", {}),
+    ("CMYK", 10_500, "JPEG", {}),
+    ("RGB", 8_600, "JPEG", {"progressive": True}),
+    ("RGB", 10_500, "TIFF", {"compression": "tiff_lzw"}),
+    ("L", 13_300, "GIF", {}),
+    ("RGB", 7_400, "WEBP", {"method": 0}),
+    ("RGB", 6_700, "AVIF", {"speed": 10}),
+    ("RGB", 5_300, "JPEG2000", {}),
+)
+"""Small files of many pixels, just below the limits: mode, side, format, settings."""
+
+
+def large_images() -> list[bytes]:
+    """Return the images of ``LARGE``, made elsewhere so that their making does not count as memory of this process."""
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        return pool.starmap(_large_image, LARGE, chunksize=1)
+
+
+def _large_image(mode: str, side: int, kind: str, options: dict[str, Any]) -> bytes:
+    return encoded(Image.new(mode, (side, side)), kind, **options)
+
+
+class Place:
+    """A benchmark's folder with images and links that lead out of it, beside pictures that are nobody's business."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.tsv = self.home / "X.tsv"
+        self.root = self.home / "images" / "X"
+        self.out = self.home / "out"
+        self.outside = folder / "outside"
+        self.root.mkdir(parents=True)
+        self.outside.mkdir()
+        self.secret = self.outside / "secret.png"
+        self.secret.write_bytes(encoded(Image.new("RGB", (5, 5), "purple"), "PNG"))
+        self.secret_digest = hashlib.sha256(self.secret.read_bytes()).hexdigest()
+        self.known: set[str] = set()  # images that were decoded before
+        (self.root / "sub").mkdir()
+        (self.root / "sub" / "a.png").write_bytes(odd_images()[0])
+        (self.root / "turned.jpg").write_bytes(odd_images()[1])
+        (self.root / "page.png").write_bytes(b"<html>")
+        (self.root / "link.png").symlink_to(self.secret)
+        (self.root / "relative.png").symlink_to(Path("..") / ".." / ".." / "outside" / "secret.png")
+        (self.root / "up").symlink_to(self.outside, target_is_directory=True)
+        (self.root / "chain.png").symlink_to("link.png")
+        (self.root / "circle.png").symlink_to("circle.png")
+        os.mkfifo(self.root / "pipe.png")
+
+    def names(self) -> list[str]:
+        """Values for ``image_path``."""
+        there = ["sub/a.png", "turned.jpg", "sub/../turned.jpg", "page.png", str(self.root / "turned.jpg")]
+        out = [
+            "link.png",
+            "relative.png",
+            "up/secret.png",
+            "chain.png",
+            "circle.png",
+            "pipe.png",
+            ".",
+            "..",
+            "sub",
+            "/",
+        ]
+        out += ["../../../outside/secret.png", "sub/../../../../outside/secret.png", str(self.secret), "~/x.png"]
+        out += [
+            f"file://{self.secret}",
+            f"//{self.secret}",
+            "/etc/hostname",
+            "/dev/zero",
+            "/proc/self/environ",
+            "gone.png",
+        ]
+        return [*there, *out, "x" * 5000, "a/" * 3000, "\ufeff", "nul\\x00byte", "\\ud800", "http://127.0.0.1:9/x.png"]
+
+
+def base64_cells(images: Sequence[bytes]) -> st.SearchStrategy[str]:
+    """Images as base64, right or in one of the ways in which it is wrong."""
+
+    def spoil(data: bytes, how: str, at: int) -> str:
+        text = base64.b64encode(data).decode()
+        place = at % (len(text) + 1)
+        changed: dict[str, Callable[[], str]] = {
+            "right": lambda: text,
+            "cut": lambda: text[:place],
+            "lines": lambda: base64.encodebytes(data).decode(),
+            "data url": lambda: "data:image/png;base64," + text,
+            "url alphabet": lambda: text.replace("+", "-").replace("/", "_"),
+            "letter": lambda: text[:place] + "é" + text[place:],
+            "nul": lambda: text[:place] + "\0" + text[place:],
+            "bytes": lambda: base64.b64encode(data[:place] + b"\xff\0" + data[place + 2 :]).decode(),
+            "cut image": lambda: base64.b64encode(data[: at % (len(data) + 1)]).decode(),
+            "twice": lambda: base64.b64encode(text.encode()).decode(),
+        }
+        return changed[how]()
+
+    ways = ["right", "right", "right", "cut", "lines", "data url", "url alphabet", "letter", "nul", "bytes", "bytes"]
+    ways += ["cut image", "cut image", "twice"]
+    return st.builds(spoil, st.sampled_from(images), st.sampled_from(ways), st.integers(0, 1 << 20))
+
+
+def lists_of(items: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Lists as Python or JSON writes them, whole or spoilt."""
+
+    def written(texts: list[str], how: str) -> str:
+        ways = {
+            "python": str(texts),
+            "json": json.dumps(texts),
+            "open": str(texts)[:-1] + " ]]",
+            "bare": "[" + ",".join(texts) + "]",
+        }
+        return {**ways, "code": "[__import__('os').abort()]", "nested": str([texts])}[how]
+
+    ways = st.sampled_from(["python", "python", "json", "json", "open", "bare", "code", "nested"])
+    return st.builds(written, st.lists(items, max_size=3), ways)
+
+
+TEXTS = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        ["", "NA", "007", "=1+1", '"', '""', 'a"b', "a\tb", "a\nb", "a\r\nb", "\r", "\0", "\ufeff", "x" * 70_000]
+    ),
+)
+
+
+HEADERS = [
+    *[["index", "image", "question"]] * 4,
+    *[["index", "image_path"], ["index", "image", "image_path"], ["image", "index", "images", "group"]] * 2,
+    ["index", "question"],
+    ["image"],
+    ["index", "image", "image"],
+    ["index", "image", ""],
+]
+EXTRA_COLUMNS = ["A", "answer", "hint", "tsv:images", "q" * 300, "é"]
+
+
+@st.composite
+def hostile_tsvs(draw: st.DrawFn, names: Sequence[str], images: Sequence[bytes]) -> bytes:
+    """Return the bytes of a file that somebody might call a benchmark."""
+    columns = draw(st.sampled_from(HEADERS)) + draw(st.lists(st.sampled_from(EXTRA_COLUMNS), max_size=2))
+    count = draw(st.integers(0, 6))
+    indices = [str(number) for number in range(count)]
+    if draw(st.integers(0, 5)) == 0:
+        indices = [draw(st.one_of(st.sampled_from(["0", "1", "", " "]), TEXTS)) for _ in indices]
+    inline = base64_cells(images)
+    path = st.sampled_from(list(names))
+    image = st.one_of(inline, inline, inline, lists_of(inline), st.sampled_from([*indices, "", " ", "99"]), TEXTS)
+    cells = {
+        "index": lambda row: st.just(indices[row]),
+        "image": lambda row: image,
+        "image_path": lambda row: st.one_of(path, path, lists_of(path), TEXTS),
+    }
+    rows = [[draw(cells.get(column, lambda row: TEXTS)(row)) for column in columns] for row in range(count)]
+    quoted = draw(st.sampled_from(["where needed", "where needed", "where needed", "always", "never"]))
+    end = draw(st.sampled_from(["\n", "\n", "\r\n", "\r"]))
+    lines = ["\t".join(_quoted(cell, quoted) for cell in row) for row in [columns, *rows]]
+    encoding = draw(st.sampled_from([*["utf-8"] * 6, "utf-8-sig", "utf-16", "latin-1"]))
+    content = (end.join(lines) + draw(st.sampled_from([end, ""]))).encode(encoding, "replace")
+    return _damaged(content, draw(st.sampled_from([*["no"] * 6, *DAMAGES])), draw(st.integers(0, 1 << 24)))
+
+
+def _quoted(cell: str, how: str) -> str:
+    if how == "always" or (how == "where needed" and any(letter in cell for letter in '"\t\n\r')):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell
+
+
+DAMAGES = ("cut", "nul", "byte", "quote", "doubled", "missing", "ragged", "empty", "columns")
+
+
+def _damaged(content: bytes, how: str, at: int) -> bytes:
+    place = at % (len(content) + 1)
+    start, rest = content[:place], content[place:]
+    return {
+        "no": content,
+        "cut": start,
+        "nul": start + b"\0" + rest,
+        "byte": start + b"\xff" + rest[1:],
+        "quote": start + b'\t"' + rest,
+        "doubled": content + content,
+        "missing": start + rest[at % 50 :],
+        "ragged": content + b"1\t2\t3\t4\t5\t6\t7\t8\t9\n",
+        "empty": b"",
+        "columns": b"\t".join(b"c%d" % number for number in range(at % 30_000)) + b"\n" + content,
+    }[how]
+
+
+def check(place: Place, content: bytes) -> str:
+    """Decode a file and check everything that must be true whatever it is; return what became of it."""
+    place.tsv.write_bytes(content)
+    samples, images = place.out / "samples.parquet", place.out / "images.arrow"
+    for old in (samples, images):
+        old.unlink(missing_ok=True)
+    source = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+    try:
+        done = decode(place.tsv, source, place.root, samples, images)
+    except VlmakeError as error:
+        text = str(error)
+        assert "\n" not in text and len(text) < 1500
+        assert str(place.tsv) in text
+        assert any(word in text for word in ("row", "header", "line ", "column")), text
+        assert not list(place.out.iterdir()), "a refused file left something"
+        return "refused"
+    rows = pq.read_table(samples, columns=["images", "image_error"]).to_pylist()
+    assert len(rows) == done.rows > 0
+    with ImageStore(images) as store:
+        for row in rows:
+            assert bool(row["images"]) != bool(row["image_error"])
+            assert all(digest in store for digest in row["images"])
+            assert "\n" not in (row["image_error"] or "") and len(row["image_error"] or "") < 500
+        assert place.secret_digest not in store, "a file outside was read"
+        for digest in set(store) - place.known:
+            place.known.add(digest)
+            try:
+                assert open_rgb(store.bytes(digest)).mode == "RGB"
+            except ImageError as error:
+                assert "\n" not in str(error)
+    return "marked" if done.broken else "whole"
+
+
+@contextmanager
+def watched_opens(allowed: Sequence[Path], seen: set[str]) -> Iterator[Callable[[bool], None]]:
+    """Collect in ``seen`` the real path of what Python opens anywhere but below ``allowed``; yields the switch.
+
+    An audit hook stays for the life of the process, so this is for a process of its own.
+    """
+    on = False
+    prefixes = tuple(f"{folder.resolve()}/" for folder in allowed)
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if on and event == "open" and isinstance(arguments[0], str | bytes):
+            path = os.path.realpath(os.fsdecode(arguments[0]))
+            if not path.startswith(prefixes):
+                seen.add(path)
+
+    def switch(value: bool) -> None:
+        nonlocal on
+        on = value
+
+    sys.addaudithook(hook)
+    yield switch
+    switch(False)
+
+
+@click.command()
+@click.option("--examples", default=1000, show_default=True, help="How many TSVs.")
+@click.option("--large/--no-large", default=True, help="With images near the limits of size.")
+def main(examples: int, large: bool) -> None:
+    """Decode hostile TSVs and print what came of them."""
+    outcomes: Counter[str] = Counter()
+    slowest = [0.0, ""]
+    seen: set[str] = set()
+    libraries = [Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2] / "src"]
+    with tempfile.TemporaryDirectory() as folder:
+        place = Place(Path(folder))
+        images = (*odd_images(), *(large_images() if large else ()))
+        with watched_opens([place.home, *libraries], seen) as watch:
+            watch(True)
+            (place.root / "link.png").open("rb").close()  # the hook sees what a link leads to
+            assert seen == {str(place.secret.resolve())}, "the audit hook does not work"
+            watch(False)
+            seen.clear()
+
+            @settings(
+                max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck),
+                phases=(Phase.generate, Phase.shrink),
+            )  # fmt: skip
+            @given(hostile_tsvs(place.names(), images))
+            def run(content: bytes) -> None:
+                start = time.monotonic()
+                watch(True)
+                try:
+                    outcomes[check(place, content)] += 1
+                finally:
+                    watch(False)
+                seconds = time.monotonic() - start
+                if seconds > slowest[0]:
+                    slowest[:] = [seconds, repr(content[:200])]
+                assert not seen, f"opened: {seen}"
+
+            run()
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    report = {"examples": sum(outcomes.values()), **outcomes, "slowest_s": round(slowest[0], 2), "slowest": slowest[1]}
+    click.echo(json.dumps(report | {"peak_megabytes": round(megabytes)}))
+    if slowest[0] > MOST_SECONDS or megabytes > MOST_MEGABYTES:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
