@@ -9,6 +9,7 @@
     results/{model}/{dataset}_predictions.parquet       all predictions in the benchmark's order
     results/{model}/{dataset}_score.csv, _score.json    the table, and every protocol's numbers
     results/{model}/{dataset}_submission.xlsx, .json    for servers that have the right answers
+    data/{base}/, results/{model}/{dataset}_class.log   what a dataset class of the user's printed
     results/summary.csv, results/report/index.html      all scores of this work directory
 
 {dataset} is {base} with an optional row limit: MME@20 is the first 20 rows of MME.
@@ -25,6 +26,7 @@ include: "workflow/rules/checkpoints.smk"
 include: "workflow/rules/start.smk"
 include: "workflow/rules/inference.smk"
 include: "workflow/rules/scoring.smk"
+include: "workflow/rules/dataset_classes.smk"
 include: "workflow/rules/report.smk"
 
 

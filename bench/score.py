@@ -5,9 +5,8 @@
 Questions, options and messy answers are drawn by a fixed seed: each question has its rotated copies, and the answers
 have the shapes that models give them (a letter, a box, a sentence, the option's text, Chinese, reasoning, nothing).
 Every repetition is a process of its own, so that nothing is remembered from the one before; the median is shown. With
---peer DIR, a folder that holds the package `vlmeval` (an unpacked wheel of ms-vlmeval, or a checkout), its own scorer is
-timed on the same rows; beside what is installed here it needs xlsxwriter, tabulate, validators, termcolor and
-portalocker on the path.
+--peer DIR, a folder that holds the package `vlmeval` (the unpacked wheel of ms-vlmeval 0.0.20), its own scorer is timed
+on the same rows; it needs xlsxwriter, validators and sty besides.
 """
 
 import json
@@ -58,7 +57,13 @@ SHAPES = (  # how often, and the answer: {letter}, {option}, {other} (another op
 )
 YES_NO = (
     *((30, "{answer}"), (20, "{answer}."), (6, "**{answer}**"), (5, "{answer}, there is a {noun} {place}."), (3, "是")),
-    *((4, "The answer is {answer}."), (3, "{small}"), (2, "I cannot tell."), (1, ""), (2, "There is a {noun} {place}.")),
+    *(
+        (4, "The answer is {answer}."),
+        (3, "{small}"),
+        (2, "I cannot tell."),
+        (1, ""),
+        (2, "There is a {noun} {place}."),
+    ),
 )
 
 
@@ -70,7 +75,9 @@ def draw_choice(rows: int, seed: int = SEED) -> tuple[list[dict[str, Any]], list
     answers: list[dict[str, Any]] = []
     question = 0
     while len(samples) < rows:
-        options = [f"{numbers.choice(ADJECTIVES)} {noun}" for noun in numbers.sample(NOUNS, numbers.choice((4, 4, 4, 2)))]
+        options = [
+            f"{numbers.choice(ADJECTIVES)} {noun}" for noun in numbers.sample(NOUNS, numbers.choice((4, 4, 4, 2)))
+        ]
         gold, place = numbers.randrange(len(options)), numbers.choice(PLACES)
         ability = numbers.choice(list(ABILITIES))
         shared = {
@@ -208,13 +215,10 @@ def _hang_clocks(stages: Stages, scoring: Any, extractor: Any, metric: Any) -> N
     scoring.load_extractor = lambda name: clocked
     scoring.load_metric = lambda name: counted
     for function, stage in (
-        ("_align", "join"),
+        ("align", "join of samples and predictions"),
         ("read_as_tsv", "view: TSV"),
         ("through_spreadsheet", "view: spreadsheet"),
-        ("_judge", "frames"),
-        ("_numbers", "numbers: intervals, bounds"),
-        ("_judged_rows", "judged rows"),
-        ("score", "rest"),
+        ("score", "frames, intervals, bounds, judged rows"),
     ):
         setattr(scoring, function, stages.timed(stage, getattr(scoring, function)))
 
@@ -294,7 +298,9 @@ def measure_peer(folder: Path, rows: int) -> dict[str, Any]:
 @click.option("--peer", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder with `vlmeval`.")
 @click.option("--once", type=click.Choice(list(BENCHMARKS)), hidden=True)
 @click.option("--profile", is_flag=True, hidden=True)
-def main(rows: int, more_rows: tuple[int, ...], repeat: int, peer: Path | None, once: str | None, profile: bool) -> None:
+def main(
+    rows: int, more_rows: tuple[int, ...], repeat: int, peer: Path | None, once: str | None, profile: bool
+) -> None:
     """Measure scoring; print two tables."""
     if once:
         click.echo(json.dumps(measure_here(once, rows, profile)))

@@ -15,12 +15,17 @@ COMMANDS = {
     "prompts": "Print what a model would be asked, one JSON line a sample.",
     "export": "Write predictions as a spreadsheet or table for people: xlsx, csv, tsv, json, jsonl.",
     "import": "Let finished predictions of this or another tool stand as a model.",
+    "new-dataset": "Make a benchmark's TSV from images and a table, or check one.",
     "list": "List the registered models or datasets.",
+    "audit": "Check answer extraction by hand: draw a sheet to label, turn labels into agreement and kappa.",
     "certify": "Compare a converted model with the code it was published with.",
     "doctor": "Check Python, disk, devices, torch and the registered files.",
 }
 
-_MODULES = {"import": "import_predictions"}  # where a command's name cannot be its module's
+_MODULES = {
+    "import": "import_predictions",
+    "new-dataset": "new_dataset",
+}  # where a command's name cannot be its module's
 
 
 class _Commands(click.Group):

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pybase64 import b64decode
 
+from vlmake.columns import text_lists, texts
 from vlmake.errors import VlmakeError
 from vlmake.images import POLICY, ImageError, ImageWriter
 from vlmake.literals import list_items
@@ -134,9 +135,9 @@ class _Intake:
     def run(self, spill: BinaryIO) -> None:
         """Read every row of the table; VlmakeError as ``decode`` says."""
         header = self._table.header
-        texts = [place for place, name in enumerate(header) if name != "image"]
+        kept = [place for place, name in enumerate(header) if name != "image"]
         index, image, path = (header.index(name) if name in header else -1 for name in ("index", "image", "image_path"))
-        schema = pa.schema([(_column_name(header[place]), pa.string()) for place in texts])
+        schema = pa.schema([(_column_name(header[place]), pa.string()) for place in kept])
         rows: list[list[Cell]] = []
         size = 0
         with pa.ipc.new_stream(pa.PythonFile(spill, "w"), schema) as writer:
@@ -144,7 +145,7 @@ class _Intake:
                 self._take_index(row.cells[index], row.number)
                 image_cell, path_cell = (row.cells[place] if place >= 0 else None for place in (image, path))
                 self.rows[str(row.cells[index])] = self._images(image_cell, path_cell)
-                rows.append([row.cells[place] for place in texts])
+                rows.append([row.cells[place] for place in kept])
                 size += sum(len(cell) for cell in rows[-1] if cell is not None)
                 if size >= _BATCH_BYTES or len(rows) >= _BATCH_ROWS:
                     writer.write_batch(_text_batch(rows, schema))
@@ -192,7 +193,7 @@ class _Intake:
     def _from_file(self, name: str) -> _Images:
         if name not in self._files:
             try:
-                self._files[name] = self._take(_read_inside(self._root, name))
+                self._files[name] = self._take(read_inside(self._root, name))
             except ImageError as error:
                 self._files[name] = self._broken(str(error))
         return self._files[name]
@@ -227,7 +228,7 @@ def _check_columns(table: TsvReader) -> None:
         )
     for name in table.header:
         if name in OWN_COLUMNS and _column_name(name) in table.header:
-            raise VlmakeError(f"{table.path}: has both '{name}' and '{_column_name(name)}'; rename one of them")
+            raise VlmakeError(f"{table.path}: header: has both '{name}' and '{_column_name(name)}'; rename one of them")
 
 
 def _check_size(tsv: Path, source: Mapping[str, Any]) -> None:
@@ -256,7 +257,7 @@ def _names(header: list[str]) -> str:
 
 def _text_batch(rows: list[list[Cell]], schema: pa.Schema) -> pa.RecordBatch:
     """Return rows of texts and nulls as a batch of the schema's columns."""
-    columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
+    columns = [texts(column) for column in zip(*rows, strict=True)]
     return pa.record_batch(columns, schema=schema)
 
 
@@ -274,7 +275,7 @@ def _from_base64(text: bytes) -> bytes:
         raise ValueError(f"{len(compact)} characters are no whole number of groups of four; cut short?") from None
 
 
-def _read_inside(root: Path, name: str) -> bytes:
+def read_inside(root: Path, name: str) -> bytes:
     """Return the bytes of the file ``name`` below ``root``; ImageError for any that is not there or leads outside."""
     try:
         base = root.resolve()
@@ -341,15 +342,15 @@ def _write_samples(
         )
         rows = zip(intake.rows, resolved, strict=True)
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-            for texts in reader:
-                images, errors, groups = _image_columns(islice(rows, texts.num_rows), digests)
+            for batch in reader:
+                images, errors, groups = _image_columns(islice(rows, batch.num_rows), digests)
                 columns = [
-                    *texts.columns,
-                    pa.array(images, pa.list_(pa.string())),
-                    pa.array(errors, pa.string()),
-                    pa.array(groups, pa.string()),
+                    *batch.columns,
+                    text_lists(images),
+                    texts(errors),
+                    texts(groups),
                 ]
-                writer.write_batch(pa.record_batch(columns, schema=schema), row_group_size=texts.num_rows)
+                writer.write_batch(pa.record_batch(columns, schema=schema), row_group_size=batch.num_rows)
 
 
 def _image_columns(

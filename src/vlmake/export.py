@@ -31,6 +31,7 @@ SHEET_COLUMNS = 16_384
 
 PREDICTIONS_SHEET = "predictions"
 LONG_CELLS_SHEET = "long cells"
+LONG_CELLS_HEADS = ("row", "column", "part", "text")
 CUT_MARK = f" … [cut; whole on the sheet '{LONG_CELLS_SHEET}']"
 
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
@@ -127,42 +128,49 @@ def _rows(table: pa.Table) -> Iterator[Row]:
 def _write_xlsx(table: pa.Table, path: Path) -> int:
     """Write a workbook of one sheet, and a second one if a cell had to be cut."""
     from openpyxl import Workbook
-    from openpyxl.cell import WriteOnlyCell
 
-    if table.num_rows + 1 > SHEET_ROWS or table.num_columns > SHEET_COLUMNS:
-        raise VlmakeError(
-            f"{table.num_rows:,} rows of {table.num_columns:,} columns do not fit a sheet of {SHEET_ROWS:,} rows with"
-            f" the header and {SHEET_COLUMNS:,} columns; use --format csv"
-        )
+    long_cells = list(_long_cells(table))
+    pieces = list(_pieces(long_cells))
+    _check_sheet(table.num_rows + 1, table.num_columns)
+    _check_sheet(len(pieces) + 1, len(LONG_CELLS_HEADS))
     book = Workbook(write_only=True)
-    sheet = book.create_sheet(PREDICTIONS_SHEET)
-    sheet.freeze_panes = "A2"
+    _append(book.create_sheet(PREDICTIONS_SHEET), chain([table.column_names], _rows(table)))
+    if pieces:
+        _append(book.create_sheet(LONG_CELLS_SHEET), chain([LONG_CELLS_HEADS], pieces))
+    book.save(path)
+    return len(long_cells)
+
+
+def _check_sheet(rows: int, columns: int) -> None:
+    if rows > SHEET_ROWS or columns > SHEET_COLUMNS:
+        raise VlmakeError(
+            f"{rows:,} rows, header included, of {columns:,} columns do not fit a sheet, which holds"
+            f" {SHEET_ROWS:,} rows of {SHEET_COLUMNS:,}; use --format csv"
+        )
+
+
+def _append(sheet: Any, rows: Iterable[Row]) -> None:
+    """Write rows to a sheet of a write-only workbook, texts as texts."""
+    from openpyxl.cell import WriteOnlyCell
 
     def typed(value: Cell) -> Any:
         if not isinstance(value, str):
             return value
-        cell = WriteOnlyCell(sheet, value=value)
+        cell = WriteOnlyCell(sheet, value=cut_cell(storable(value)))
         cell.data_type = "s"  # else =1+1 would be a formula, and #N/A an error
         return cell
 
-    long_cells: list[tuple[int, str, str]] = []
-    names = [storable(name) for name in table.column_names]
-    for number, row in enumerate(chain([names], _rows(table)), 1):
-        stored = [storable(value) if isinstance(value, str) else value for value in row]
-        for name, value in zip(names, stored, strict=True):
+    sheet.freeze_panes = "A2"
+    for row in rows:
+        sheet.append([typed(value) for value in row])
+
+
+def _long_cells(table: pa.Table) -> Iterator[tuple[int, str, str]]:
+    """Yield sheet row, column and text of every cell that has to be cut."""
+    for number, row in enumerate(_rows(table), 2):
+        for name, value in zip(table.column_names, row, strict=True):
             if isinstance(value, str) and utf16_units(value) > CELL_UNITS:
-                long_cells.append((number, name, value))
-        sheet.append([typed(cut_cell(value) if isinstance(value, str) else value) for value in stored])
-    if long_cells:
-        pieces = list(_pieces(long_cells))
-        if len(pieces) + 1 > SHEET_ROWS:
-            raise VlmakeError(f"{len(long_cells):,} long cells do not fit a sheet; use --format csv")
-        second = book.create_sheet(LONG_CELLS_SHEET)
-        second.append(["row", "column", "part", "text"])
-        for piece in pieces:
-            second.append([typed(value) for value in piece])
-    book.save(path)
-    return len(long_cells)
+                yield number, name, storable(value)
 
 
 def storable(text: str) -> str:

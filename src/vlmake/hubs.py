@@ -1,16 +1,17 @@
-"""Where published checkpoints come from: Hugging Face, ModelScope, or only local folders.
+"""Where published checkpoints and tables come from: Hugging Face, ModelScope, or only local folders.
 
 Each hub's own environment variables (``HF_HOME``, ``HF_HUB_CACHE``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE``, ``HF_TOKEN``;
 ``MODELSCOPE_CACHE``) hold as they do for its other users, so what was downloaded before is found. No error names more
 of an address than its host.
 """
 
+import glob
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
@@ -102,6 +103,66 @@ def cached(hub: Hub, name: str, revision: str) -> Path | None:
     except VlmakeError:
         return None
     return folder if missing_file(folder) is None else None
+
+
+class Tables(NamedTuple):
+    """Files of a dataset repository on this machine: paths below ``folder``, all of one commit."""
+
+    folder: Path
+    files: tuple[str, ...]
+    commit: str
+
+
+def fetch_tables(name: str, revision: str, choose: Callable[[Sequence[str]], Sequence[str]]) -> Tables:
+    """Return some parquet files of a dataset on Hugging Face, from the hub's cache or by downloading them.
+
+    Args:
+        name: Repository id, ``owner/name``.
+        revision: Branch, tag or commit.
+        choose: Gets the paths of all parquet files and returns those that are wanted, or raises VlmakeError.
+
+    Raises VlmakeError, as one line that says what is in the way.
+    """
+    from huggingface_hub import HfApi, constants, snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    try:
+        with disk_errors(Path(constants.HF_HUB_CACHE)):
+            try:
+                about = HfApi().dataset_info(name, revision=revision)
+            except Exception as unreachable:  # see _hugging_face_folder
+                return _cached_tables(name, revision, choose, unreachable)
+            wanted = choose([file.rfilename for file in about.siblings or () if file.rfilename.endswith(".parquet")])
+            patterns = [glob.escape(file) for file in wanted]
+            # By its branch, so that the cache knows which commit that was when there is no network.
+            folder = Path(snapshot_download(name, repo_type="dataset", revision=revision, allow_patterns=patterns))
+            if not all((folder / file).is_file() for file in wanted):
+                raise VlmakeError(f"{name}@{revision} moved on during the download; run the same command again")
+            return Tables(folder, tuple(wanted), folder.name)
+    except VlmakeError:
+        raise
+    except Exception as error:  # see _hugging_face_folder
+        raise VlmakeError(_hugging_face_fault(error, name, revision)) from error
+
+
+def _cached_tables(
+    name: str, revision: str, choose: Callable[[Sequence[str]], Sequence[str]], cause: Exception
+) -> Tables:
+    """Return what is in the cache of a dataset whose hub gave ``cause`` instead of a list of its files."""
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        found = snapshot_download(
+            name, repo_type="dataset", revision=revision, local_files_only=True, allow_patterns=[]
+        )
+    except errors.LocalEntryNotFoundError as absent:
+        refused = isinstance(cause, errors.HfHubHTTPError) and cause.response.status_code in (401, 403, 404)
+        raise (cause if refused else absent) from cause
+    folder = Path(found)
+    files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.parquet"))
+    return Tables(folder, tuple(choose(files)), folder.name)
 
 
 def _from_hugging_face(name: str, revision: str, kind: Kind) -> Snapshot:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Self
 import pyarrow as pa
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from vlmake.columns import blobs, integers, texts
 from vlmake.errors import VlmakeError
 
 SCHEMA = pa.schema(
@@ -108,7 +109,9 @@ def open_as_stored(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore")
             image.load()
     except Exception as error:  # decoders raise nearly anything on hostile bytes
-        raise _undecodable(image, error) from error
+        failure = _undecodable(image, error)
+        image.close()  # else the error, which callers may keep, would keep all the pixels
+        raise failure from error
     return image
 
 
@@ -189,14 +192,12 @@ class ImageWriter:
         if not self._pending:
             return
         digests, infos, ends = zip(*self._pending, strict=True)
-        offsets = pa.array([0, *ends], pa.int64()).buffers()[1]
-        used = pa.py_buffer(memoryview(self._room)[: self._pending_bytes])
         columns = [
-            pa.array(digests, pa.string()),
-            pa.array([info.format for info in infos], pa.string()),
-            pa.array([info.width for info in infos], pa.int32()),
-            pa.array([info.height for info in infos], pa.int32()),
-            pa.Array.from_buffers(pa.large_binary(), len(digests), [None, offsets, used]),
+            texts(digests),
+            texts(info.format for info in infos),
+            integers([info.width for info in infos]),
+            integers([info.height for info in infos]),
+            blobs(memoryview(self._room)[: self._pending_bytes], ends),
         ]
         self._writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
         self._pending.clear()

@@ -14,12 +14,12 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(share: float, n: int, z: float = Z95) -> Interval | None:
+def wilson(share: float, n: float, z: float = Z95) -> Interval | None:
     """Return Wilson's score interval for a share of ``n`` independent trials; None for no trials.
 
     Args:
         share: The observed share, 0 to 1; the mean where trials score between 0 and 1 (then it is conservative).
-        n: Number of trials.
+        n: Number of trials, or the effective number where they do not count alike.
         z: Normal quantile; the default gives 95 %.
 
     Source: Wilson 1927, (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n).

@@ -19,7 +19,11 @@ from vlmake.errors import VlmakeError, did_you_mean
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same YAML, several times faster where it was built
 
 # A key that names another origin ends what was said about the earlier one.
-_SUPERSEDED = {"repository": ("path", "modelscope", "revision"), "url": ("path",)}
+_SUPERSEDED = {
+    "repository": ("path", "modelscope", "revision"),
+    "url": ("path", "source"),
+    "source": ("path", "url", "md5"),
+}
 _NOT_INHERITED = ("aliases", "description")
 
 
@@ -165,11 +169,23 @@ def _anchored(values: Mapping[str, Any], file: Path) -> dict[str, Any]:
     anchored = dict(values)
     if isinstance(path := values.get("path"), str):
         anchored["path"] = _absolute(path, file)
+    if "dataset" in values or isinstance(values.get("python_path"), str):
+        anchored["python_path"] = _absolute(str(values.get("python_path") or "."), file)
+    if isinstance(source := values.get("source"), str):
+        anchored["source"] = _anchored_source(source, file)
     adapters = values.get("adapters")
     adapters = [adapters] if isinstance(adapters, str) else adapters
     if isinstance(adapters, list):
         anchored["adapters"] = [_anchored_adapter(adapter, file) for adapter in adapters]
     return anchored
+
+
+def _anchored_source(source: str, file: Path) -> str:
+    """A source is a folder if it is written as one (``./``, ``../``, ``~``, ``/``); else it is on a hub."""
+    folder, colon, parts = source.removeprefix("hf:").partition(":")
+    if folder.startswith(("./", "../", "/", "~")):
+        return f"hf:{_absolute(folder, file)}{colon}{parts}"
+    return source
 
 
 def _anchored_adapter(adapter: Any, file: Path) -> Any:

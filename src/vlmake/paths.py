@@ -17,7 +17,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
 LIMITED_NAME = NAME + r"(?:@[1-9][0-9]*)?"
 RESERVED_NAMES = frozenset({"report", "summary", "summary.csv"})
 
-TARGET_SUFFIXES = frozenset({".csv", ".json", ".parquet", ".html", ".arrow", ".xlsx"})
+TARGET_SUFFIXES = frozenset({".csv", ".json", ".parquet", ".html", ".arrow", ".xlsx", ".tsv"})
 
 SUMMARY = "results/summary.csv"
 REPORT = "results/report/index.html"
@@ -59,6 +59,11 @@ def parse_dataset(name: str) -> LimitedName:
 def source(base: str, data_dir: str = "data") -> str:
     """Return the path of what was downloaded: md5, sha256, size, origin."""
     return f"{data_dir}/{base}/source.json"
+
+
+def recognised(data_dir: str = "data") -> str:
+    """Return the registry folder of what was recognised of benchmarks without an entry, or without a task in it."""
+    return f"{data_dir}/recognised"
 
 
 def samples(base: str, data_dir: str = "data") -> str:
@@ -109,6 +114,16 @@ def timing(model: str, dataset: str) -> str:
 def judged(model: str, dataset: str) -> str:
     """Return the path of one row per sample and protocol: extracted answer, rule, hit."""
     return f"results/{model}/{dataset}_judged.parquet"
+
+
+def asked_class_log(base: str, data_dir: str = "data") -> str:
+    """Return the path of what a dataset class printed while it built its rows."""
+    return f"{data_dir}/{base}/class.log"
+
+
+def scored_class_log(model: str, dataset: str) -> str:
+    """Return the path of what a dataset class printed while it evaluated predictions."""
+    return f"results/{model}/{dataset}_class.log"
 
 
 def score_csv(model: str, dataset: str) -> str:

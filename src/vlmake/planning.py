@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from vlmake import checkpoints, digests, model_spec, paths, prompts
+from vlmake.dataset_classes.source import EVALUATION_VERSION, class_digest
 from vlmake.errors import VlmakeError
+from vlmake.hf_names import source_spec
 from vlmake.journal import epoch_of
 from vlmake.model_spec import BenchmarkSettings
 from vlmake.readiness import readiness
@@ -73,6 +75,7 @@ class Plan:
             return
         if (base := paths.parse_data_target(word, self.config.data_dir)) is not None:
             self._check_names({base: self.registry.resolve_dataset(base)})
+            self._check_has_data(base)
             return
         if (model := paths.parse_checkpoint_target(word, self.config.data_dir)) is not None:
             self._check_names({model: self.registry.resolve_model(model)})
@@ -89,6 +92,15 @@ class Plan:
             raise VlmakeError(f"dataset '{dataset}' has no score: {reason}; make {results[0]}")
         if "_submission." in word and word not in results:
             raise VlmakeError(f"dataset '{dataset}' has no such file to hand in; make {results[0]}")
+        if (parts := self.parts(dataset)) and word not in (*results, scores[1]):
+            raise VlmakeError(f"dataset '{dataset}' has no such file: it is made of {', '.join(parts)}")
+
+    def _check_has_data(self, base: str) -> None:
+        entry = self.registry.datasets[base]
+        if entry.parts:
+            raise VlmakeError(f"dataset '{base}' has no data of its own: it is made of {', '.join(entry.parts)}")
+        if (ready := readiness(entry)).result == "nothing":
+            raise VlmakeError(f"dataset '{base}': {ready.reason}")
 
     def _check_names(self, canonical: dict[str, str]) -> None:
         for given, registered in canonical.items():
@@ -100,6 +112,12 @@ class Plan:
         name = paths.parse_dataset(dataset)
         return [str(paths.LimitedName(part, name.limit)) for part in self.registry.datasets[name.base].parts]
 
+    def made_of(self, dataset: str) -> list[str]:
+        """Return the benchmarks of which a dataset is a part, each with its row limit."""
+        name = paths.parse_dataset(dataset)
+        wholes = [whole for whole, entry in self.registry.datasets.items() if name.base in entry.parts]
+        return [str(paths.LimitedName(whole, name.limit)) for whole in wholes]
+
     def results(self, model: str, dataset: str) -> list[str]:
         """Return the files in which a run of a (model, dataset) ends: score, file to hand in, or predictions.
 
@@ -109,13 +127,21 @@ class Plan:
         ready = readiness(entry)
         if ready.result == "nothing":
             raise VlmakeError(f"dataset '{paths.parse_dataset(dataset).base}': {ready.reason}")
+        if entry.dataset is not None and self.config.image_roundtrip != "off":
+            raise VlmakeError(f"dataset '{dataset}': its class says which images are shown; set `image_roundtrip: off`")
         if ready.result == "score":
+            self._check_parts_are_scored(entry.parts, dataset)
             return [paths.score_csv(model, dataset)]
         if entry.parts:
             return [file for part in self.parts(dataset) for file in self.results(model, part)]
         if ready.result == "submission" and entry.submission:
             return [paths.submission(model, dataset, submission_entry(entry.submission).ending)]
         return [paths.predictions(model, dataset)]
+
+    def _check_parts_are_scored(self, parts: Iterable[str], dataset: str) -> None:
+        for part in parts:
+            if (ready := readiness(self.registry.datasets[part])).result != "score":
+                raise VlmakeError(f"dataset '{dataset}' is scored by its parts, and '{part}' is not: {ready.reason}")
 
     def is_scored(self, dataset: str) -> bool:
         """Tell whether a run of the dataset ends in a score."""
@@ -126,9 +152,21 @@ class Plan:
         parted = [name for name, entry in self.registry.datasets.items() if entry.parts]
         return rf"(?:{_alternatives(parted)})(?:@[1-9][0-9]*)?"
 
+    def class_pattern(self) -> str:
+        """Return a regular expression for the datasets that are a class of the user's, with an optional row limit."""
+        return rf"(?:{self.class_base_pattern()})(?:@[1-9][0-9]*)?"
+
+    def class_base_pattern(self) -> str:
+        """Return the same without a limit."""
+        return _alternatives(name for name, entry in self.registry.datasets.items() if entry.dataset is not None)
+
+    def tsv_base_pattern(self) -> str:
+        """Return a regular expression for the datasets that are no class, without limits."""
+        return _alternatives(name for name, entry in self.registry.datasets.items() if entry.dataset is None)
+
     def whole_pattern(self) -> str:
-        """Return a regular expression for the datasets that are made of no others, with an optional row limit."""
-        whole = [name for name, entry in self.registry.datasets.items() if not entry.parts]
+        """Return a regular expression for the datasets of neither parts nor class, with an optional row limit."""
+        whole = [name for name, entry in self.registry.datasets.items() if not (entry.parts or entry.dataset)]
         return rf"(?:{_alternatives(whole)})(?:@[1-9][0-9]*)?"
 
     def shards(self, dataset: str) -> int:
@@ -143,15 +181,25 @@ class Plan:
     def source_spec(self, base: str) -> str:
         """Return what makes the downloaded file stale: content of a local file, or an md5 no longer accepted.
 
-        Where a file comes from stales nothing, and neither does a local file that is gone.
+        Where a file comes from stales nothing, and neither does a local file that is gone. Where a class of the user's
+        says what the file is, its source does.
         """
         entry = self.registry.datasets[base]
         known = _read_source(Path(paths.source(base, self.config.data_dir)))
         if entry.path is not None:
             tsv = Path(entry.path)
             return digests.file_digest(tsv) if tsv.is_file() else known.get("sha256", "never seen")
+        if entry.dataset is not None and not entry.url:
+            return self.class_spec(base)
+        if entry.source is not None:
+            return source_spec(entry.source, entry.columns, entry.task, entry.answers)
         accepted = [md5.lower() for md5 in entry.md5]
         return canonical_json(sorted(accepted)) if known and accepted and known["md5"] not in accepted else "accepted"
+
+    def class_spec(self, base: str) -> str:
+        """Return what makes rows stale that a class of the user's built: its name and its source."""
+        entry = self.registry.datasets[base]
+        return canonical_json({"class": entry.dataset, "source": _class_digest(entry)})
 
     def is_prepared(self, model: str) -> bool:
         """Tell whether the model's checkpoint is fetched or converted by a job of its own, before any inference."""
@@ -179,6 +227,10 @@ class Plan:
 
     def scoring_spec(self, dataset: str) -> str:
         """Return what makes a score stale: task, metric, protocol, and the source of the scorer."""
+        if (entry := self.registry.dataset(dataset)).dataset is not None:
+            settings = {"dataset": dataset, "class": entry.dataset, "judge": entry.judge}
+            source = _class_digest(entry)
+            return canonical_json(settings | {"source": source, "version": EVALUATION_VERSION})
         return canonical_json(scoring_settings(self.registry, self.config, dataset) | {"source": self._source(dataset)})
 
     def submission_spec(self, dataset: str) -> str:
@@ -188,8 +240,17 @@ class Plan:
         source = module_digest(submission_entry(name).module)
         return canonical_json({"dataset": dataset, "task": entry.task, "submission": name, "source": source})
 
+    def parts_spec(self, dataset: str) -> str:
+        """Return what makes a stacked score stale: its parts in order, the protocol, the source of what stacks them."""
+        source = module_digest("vlmake.score_parts")
+        return canonical_json({"parts": self.parts(dataset), "protocol": self.config.protocol, "source": source})
+
     def _source(self, dataset: str) -> str:
         return source_digest(self.registry.dataset(dataset).metric or "")
+
+
+def _class_digest(entry: DatasetEntry) -> str:
+    return class_digest(entry.dataset or "", entry.python_path)
 
 
 def _read_source(file: Path) -> dict[str, str]:
@@ -207,6 +268,9 @@ def roundtrip_spec(image_roundtrip: ImageRoundtrip) -> dict[str, str]:
 
 def prompt_spec(entry: DatasetEntry, settings: BenchmarkSettings) -> dict[str, Any]:
     """Return what can change a prompt, of a dataset's entry and of what the model's entry says about the dataset."""
+    if entry.dataset is not None:
+        source = class_digest(entry.dataset, entry.python_path)
+        return {"class": entry.dataset, "source": source, "pixels": dict(settings.pixels)}
     return {
         "template": asdict(prompt_template(entry)),
         "frames": asdict(settings.frames),

@@ -12,8 +12,9 @@ import math
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -34,7 +35,8 @@ CameAs = Literal["text", "number", "boolean", "formula", "escaped"]
 """What a prediction was in its file: text, or what another program made of a text."""
 
 
-class Record(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Record:
     """One row of a file of predictions; ``status`` is the file's own."""
 
     place: Place

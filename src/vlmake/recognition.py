@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from vlmake.digests import recall, remember
 from vlmake.errors import VlmakeError
+from vlmake.file_memory import file_state, recall, remember
 from vlmake.tasks import Task
 from vlmake.tsv import Cell, Row, TsvReader, cut
 
@@ -24,17 +24,19 @@ FAULTS_KEPT = 1000
 """So many faults are described; of further ones the number is known."""
 
 _RULES = 1  # raised when a change of the rules below makes what is remembered wrong
-_ROTATION = 1_000_000  # the distance of the indexes of a question's rotated copies, as the metric choice_circular has it
+_ROTATION = 1_000_000  # between the indexes of a question's rotated copies, as in the metric choice_circular
 _BLANKS = b" \t\r\n\v\f"
 
 
 class Fault(NamedTuple):
-    """What is wrong at one place of a table; ``row`` counts from 1 below the header and is None for the whole column."""
+    """What is wrong at one place of a table; ``row`` counts from 1 below the header, None is the whole column."""
 
     row: int | None
     column: str | None
     what: str
     line: int | None = None
+    kind: Literal["", "no image", "no options"] = ""
+    """What some tables may lack in some rows."""
 
     def __str__(self) -> str:
         line = f" (line {self.line})" if self.line is not None else ""
@@ -100,18 +102,20 @@ def recognise(tsv: Path, *, own_question: bool = False) -> Recognised:
 
     Raises VlmakeError for a TSV with faults: the first one, with row and column, and how many there are.
     """
-    kind = {"rules": _RULES, "own_question": own_question}
-    found = _from_memory(recall("recognised", tsv, kind)) if tsv.is_file() else None
+    if not tsv.is_file():
+        raise VlmakeError(f"{tsv} is not there, so what it asks cannot be recognised; give `task` and `metric`")
+    under = {"rules": _RULES, "own_question": own_question}
+    found = _from_memory(recall("recognised", tsv, under))
     if found is None:
+        seen = file_state(tsv)
         found = examine(tsv, own_question=own_question)
-        shown = {"recognised": asdict(found.recognised) if found.recognised else None, "count": found.fault_count}
-        remember("recognised", tsv, kind, {"found": {**shown, "faults": [list(fault) for fault in found.faults[:1]]}})
+        remember("recognised", tsv, under, {"found": _to_remember(found)}, seen)
     if found.faults or found.recognised is None:
         raise faulty(tsv, found)
     return found.recognised
 
 
-def remembered(tsv: Path) -> bool:
+def is_remembered(tsv: Path) -> bool:
     """Tell whether ``recognise`` answers from memory."""
     return _from_memory(recall("recognised", tsv, {"rules": _RULES, "own_question": False})) is not None
 
@@ -123,6 +127,11 @@ def faulty(tsv: Path, found: Examined) -> VlmakeError:
         f"{tsv}: {found.faults[0]}{more}; `vlmake new-dataset --check {tsv.name}` lists every fault,"
         " and an entry with `task` and `metric` takes the file as it is"
     )
+
+
+def _to_remember(found: Examined) -> dict[str, Any]:
+    recognised = asdict(found.recognised) if found.recognised else None
+    return {"recognised": recognised, "faults": [list(fault) for fault in found.faults[:1]], "count": found.fault_count}
 
 
 def _from_memory(content: Mapping[str, Any] | None) -> Examined | None:
@@ -224,13 +233,15 @@ class _Scan:
                 self._several |= stripped.startswith(b"[") and b"," in stripped
                 return
         column = "image" if "image" in self._place else "image_path"
-        self._faults.append(Fault(row.number, column, "empty: there is no image", row.line))
+        self._faults.append(Fault(row.number, column, "empty: there is no image", row.line, "no image"))
 
     def _take_options(self, row: Row, options: Mapping[str, str]) -> None:
         self._used.update(options)
         if not options:
             if self._letters:
-                self._of_choices.append(Fault(row.number, "A", "empty, as all options of this row", row.line))
+                self._of_choices.append(
+                    Fault(row.number, "A", "empty, as all options of this row", row.line, "no options")
+                )
             return
         until = string.ascii_uppercase.index(max(options))
         for letter in string.ascii_uppercase[:until]:

@@ -6,14 +6,16 @@ is laid over an earlier one. A relative ``path`` in an entry is relative to the 
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vlmake import paths
+from vlmake.dataset_classes.source import class_name
 from vlmake.errors import VlmakeError, did_you_mean
+from vlmake.hf_names import parse_source
 from vlmake.layers import Draft, lay_over, mapping, read_layers
 from vlmake.metrics.registry import metric_entry
 from vlmake.prompts import CHOICES, OPTION, ImageOrder, Template
@@ -24,6 +26,9 @@ from vlmake.tasks import Task
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
+
+ANY_METRIC = "vqa_exact"
+"""The metric of a benchmark of which nothing is known but that its answers are texts."""
 
 Model = TypeVar("Model", bound=BaseModel)
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
@@ -60,6 +65,10 @@ class DatasetEntry(Entry):
     url: Texts = Field((), description="http(s) or file URLs of the TSV; mirrors are tried in order.")
     md5: Texts = Field((), description="Every accepted md5 of the TSV: releases differ.")
     path: str | None = Field(None, description="A TSV on disk, used in place instead of a download.")
+    source: str | None = Field(None, description="hf:REPO[@REVISION][:CONFIG][:SPLIT], a table of parquet files.")
+    columns: Mapping[str, str] = Field({}, description="Column of the TSV: the `source`'s column that it comes from.")
+    dataset: str | None = Field(None, description="my_module:MyDataset, a dataset class: see `vlmake.vlmeval`.")
+    python_path: str | None = Field(None, description="Folder of the class's module; the YAML file's own if absent.")
     parts: Texts = Field((), description="Benchmarks that this one is made of: each is run, their tables are stacked.")
     rows: int | None = Field(None, ge=1, description="Number of rows, so that shards are known before the download.")
     rows_per_shard: int = Field(500, ge=1, description="How many rows one inference job takes.")
@@ -197,6 +206,10 @@ class Registry:
     datasets: Mapping[str, DatasetEntry]
     models: Mapping[str, ModelEntry]
     aliases: Mapping[str, str]
+    unrecognised: frozenset[str] = frozenset()
+    """Datasets whose entry says no task: it is told from their TSV when they are wanted (``vlmake.own_benchmarks``)."""
+    unregistered: tuple[str, ...] = ()
+    """Further names that could be meant: TSVs without an entry."""
 
     def resolve_model(self, name: str) -> str:
         """Return the registered name; raise VlmakeError with the closest one for an unknown name."""
@@ -221,7 +234,8 @@ class Registry:
         alias = self.aliases.get(f"{kind}:{name}")
         if alias is not None:
             return alias
-        known = [*entries, *(key.split(":", 1)[1] for key in self.aliases if key.startswith(f"{kind}:"))]
+        more = self.unregistered if kind == "dataset" else ()
+        known = [*entries, *more, *(key.split(":", 1)[1] for key in self.aliases if key.startswith(f"{kind}:"))]
         raise VlmakeError(f"unknown {kind} '{name}'{did_you_mean(name, known)} (see `vlmake list {kind}s`)")
 
 
@@ -255,9 +269,47 @@ def load_registry(folders: Sequence[Path]) -> Registry:
     for folder in dict.fromkeys(folder.resolve() for folder in folders):
         for section, earlier in drafts.items():
             drafts[section] = lay_over(earlier, read_layers(folder, section))
-    datasets = {name: _typed(DatasetEntry, draft) for name, draft in drafts["datasets"].items()}
+    tasked = {name: _with_task(draft) for name, draft in drafts["datasets"].items()}
+    datasets = {name: _typed(DatasetEntry, draft) for name, (draft, _) in tasked.items()}
     models = {name: _typed(ModelEntry, draft) for name, draft in drafts["models"].items()}
-    return Registry(datasets, models, {**_aliases("dataset", datasets), **_aliases("model", models)})
+    for name, draft in drafts["datasets"].items():
+        _check_parts(name, datasets, draft.where)
+    aliases = {**_aliases("dataset", datasets), **_aliases("model", models)}
+    return Registry(datasets, models, aliases, frozenset(name for name, (_, known) in tasked.items() if not known))
+
+
+def _with_task(draft: Draft) -> tuple[Draft, bool]:
+    """Return the draft of a dataset with its task, and whether that is known.
+
+    A metric counts answers of one task. A TSV on disk without either is recognised by its content when it is wanted;
+    until then its task is the one that any TSV can have.
+    """
+    values = draft.values
+    if "task" in values:
+        return draft, True
+    if "dataset" in values:  # a class makes its own prompts and reads its own answers
+        return replace(draft, values={**values, "task": "vqa"}), True
+    metric = values.get("metric")
+    if metric is not None:
+        try:
+            return replace(draft, values={**values, "task": metric_entry(str(metric)).task}), True
+        except VlmakeError as error:
+            raise VlmakeError(f"{draft.where}: {error}") from None
+    if not isinstance(values.get("path"), str):
+        return draft, True
+    assumed = {} if values.get("scoring") == "none" else {"metric": ANY_METRIC}
+    return replace(draft, values={**values, **assumed, "task": metric_entry(ANY_METRIC).task}), False
+
+
+def _check_parts(name: str, datasets: Mapping[str, DatasetEntry], where: str) -> None:
+    """Refuse parts that are not registered, or are made of parts themselves."""
+    for part in datasets[name].parts:
+        if part not in datasets:
+            raise VlmakeError(f"{where}: parts: unknown dataset '{part}'{did_you_mean(part, datasets)}")
+        if datasets[part].dataset is not None:
+            raise VlmakeError(f"{where}: parts: '{part}' is scored by a class, and its table cannot be stacked")
+        if datasets[part].parts:
+            raise VlmakeError(f"{where}: parts: '{part}' is made of parts itself; name those")
 
 
 def _aliases(kind: str, entries: Mapping[str, DatasetEntry] | Mapping[str, ModelEntry]) -> dict[str, str]:
@@ -327,8 +379,20 @@ def _check_entry(entry: BaseModel, where: str) -> None:
 
 
 def _check_dataset(entry: DatasetEntry, where: str) -> None:
-    if not (entry.path or entry.url or entry.parts or entry.input != "image"):
+    if entry.dataset is not None or entry.python_path is not None:
+        _check_class(entry, where)
+        return
+    if not (entry.path or entry.url or entry.source or entry.parts or entry.input != "image"):
         raise VlmakeError(f"{where}: give `url` or `path`, where its TSV comes from")
+    if entry.source is not None and entry.url:
+        raise VlmakeError(f"{where}: `url` and `source` exclude each other")
+    if entry.columns and entry.source is None:
+        raise VlmakeError(f"{where}: `columns` says what becomes of a `source`, and there is none")
+    if entry.source is not None:
+        try:
+            parse_source(entry.source)
+        except VlmakeError as error:
+            raise VlmakeError(f"{where}: source: {error}") from None
     try:
         if entry.submission is not None:
             submission_entry(entry.submission)
@@ -346,6 +410,19 @@ def _check_dataset(entry: DatasetEntry, where: str) -> None:
         raise VlmakeError(f"{where}: {error}") from None
     if task != entry.task:
         raise VlmakeError(f"{where}: metric '{entry.metric}' counts answers of task '{task}', not '{entry.task}'")
+
+
+def _check_class(entry: DatasetEntry, where: str) -> None:
+    """Refuse a class that is none, and keys whose work the class does."""
+    if entry.dataset is None:
+        raise VlmakeError(f"{where}: `python_path` is where the class of `dataset` lies, and there is none")
+    try:
+        class_name(entry.dataset, entry.python_path)
+    except VlmakeError as error:
+        raise VlmakeError(f"{where}: dataset: {error}") from None
+    for key in ("metric", "prompt", "question", "submission", "parts"):
+        if getattr(entry, key):
+            raise VlmakeError(f"{where}: `dataset` and `{key}` exclude each other: the class does that itself")
 
 
 def _check_model(entry: ModelEntry, where: str) -> None:

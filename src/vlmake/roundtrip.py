@@ -3,8 +3,7 @@
 An image that is shown in another form than the benchmark's own has an id of its own, ``<digest>.<form>``, so that
 prompts and the keys of predictions tell the two apart. Its bytes are made when they are asked for.
 
-Source: VLMEvalKit's ``dump_image``, ``decode_base64_to_image_file`` and, for large files, ``localize_df``. One thing is
-left out: of rows that share an ``image_path`` but not the image, VLMEvalKit shows the first row's image to all.
+Source: VLMEvalKit's ``dump_image``, ``decode_base64_to_image_file`` and, for large files, ``localize_df``.
 """
 
 import json
@@ -14,8 +13,10 @@ from io import BytesIO
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+import pyarrow as pa
 from PIL import Image
 
+from vlmake.columns import text_lists
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageStore, open_as_stored, open_rgb
 from vlmake.literals import list_items
@@ -43,6 +44,18 @@ class TsvFacts(NamedTuple):
     embedded: bool
 
 
+def with_shown_images(samples: pa.Table, where: str) -> pa.Table:
+    """Return samples, from the benchmark's first row on, with the ids of the images that VLMEvalKit shows.
+
+    ``where`` is their file's name for the error line. Raises VlmakeError for samples that an earlier version decoded.
+    """
+    images = samples.column("images").to_pylist()
+    named = "image_path" in samples.column_names
+    image_paths = samples.column("image_path").to_pylist() if named else [None] * len(images)
+    shown = text_lists(shown_ids(images, image_paths, tsv_facts(samples.schema.metadata, where)))
+    return samples.set_column(samples.column_names.index("images"), "images", shown)
+
+
 def tsv_facts(metadata: Mapping[bytes, bytes] | None, samples: str) -> TsvFacts:
     """Return what the decode stage wrote about the TSV; ``samples`` is the file's name for the error line.
 
@@ -57,26 +70,43 @@ def tsv_facts(metadata: Mapping[bytes, bytes] | None, samples: str) -> TsvFacts:
         ) from None
 
 
-def shown_ids(digests: Sequence[str], image_path: str | None, tsv: TsvFacts) -> list[str]:
-    """Return the ids of a row's images as VLMEvalKit shows them.
+def shown_ids(images: Sequence[Sequence[str]], image_paths: Sequence[str | None], tsv: TsvFacts) -> list[list[str]]:
+    """Return the ids of the images that VLMEvalKit shows for each row.
+
+    An image is saved under a name of its row, and a name that is there already is not written again: of rows that share
+    an ``image_path`` but not the image, all are shown the first one's.
 
     Args:
-        digests: The row's images.
-        image_path: Its cell of that name, which names the files that VLMEvalKit writes; None without one.
+        images: Digests of every row's images, from the benchmark's first row on.
+        image_paths: The rows' cells of that name; None without one.
         tsv: About the file. Without embedded images the files are there already and shown as they are.
     """
     if not tsv.embedded:
-        return list(digests)
-    names = _names(image_path) or [".jpg" if tsv.size > LARGE_TSV_BYTES else ".png"]
-    if len(names) != len(digests):
-        names = [names[0]] * len(digests)
-    return [_shown_id(digest, name) for digest, name in zip(digests, names, strict=True)]
+        return [list(digests) for digests in images]
+    first: dict[str, str] = {}
+    unnamed = ".jpg" if tsv.size > LARGE_TSV_BYTES else ".png"
+
+    def shown(digest: str, name: str | None) -> str:
+        return _shown_id(digest, unnamed) if name is None else _shown_id(first.setdefault(name, digest), name)
+
+    return [
+        [shown(digest, name) for digest, name in zip(digests, _names(path, len(digests)), strict=True)]
+        for digests, path in zip(images, image_paths, strict=True)
+    ]
 
 
-def _names(image_path: str | None) -> list[str]:
+def _names(image_path: str | None, count: int) -> Sequence[str | None]:
+    """Return the names under which a row's images are saved; None for one that its index names."""
     text = (image_path or "").strip()
     listed = list_items(text) if text.startswith("[") and text.endswith("]") else None
-    return listed or ([text] if text else [])
+    names = listed or ([text] if text else [])
+    if len(names) == count:
+        return names
+    if not names:
+        return [None] * count
+    # One name for several images: each is saved beside it, with its number and the same ending.
+    start, ending = str(PurePosixPath(names[0]).with_suffix("")), PurePosixPath(names[0]).suffix
+    return [f"{start}_{number}{ending}" for number in range(count)]
 
 
 def _shown_id(digest: str, name: str) -> str:

@@ -19,6 +19,7 @@ JUDGED = pa.schema(
         pa.field("protocol", pa.string(), nullable=False),
         pa.field("extracted", pa.string()),
         pa.field("rule", pa.string(), nullable=False),
+        pa.field("confidence", pa.string()),
         pa.field("span_start", pa.int64()),
         pa.field("span_end", pa.int64()),
         pa.field("hit", pa.float64()),
@@ -64,7 +65,7 @@ def _json(content: Mapping[str, Any]) -> str:
 
 
 def items_jsonl(result: ScoreResult) -> str:
-    """Return one JSON line a sample of the configured protocol: index, extracted, hit, status, rule.
+    """Return one JSON line a sample of the configured protocol: index, extracted, hit, status, rule, confidence.
 
     ``hit`` is the row's own. Where several rows make one question, ``group_hit`` follows: the question's hit on its
     main row, null on the copies.
@@ -74,7 +75,7 @@ def items_jsonl(result: ScoreResult) -> str:
 
 def _items(result: ScoreResult) -> Iterator[dict[str, Any]]:
     rows = result.judged[result.judged["protocol"] == result.spec.protocol]
-    names = ["index", "extracted", "hit", "status", "rule"]
+    names = ["index", "extracted", "hit", "status", "rule", "confidence"]
     if rows["group_hit"].notna().any():
         names.append("group_hit")
     for cells in zip(*(rows[name] for name in names), strict=True):

@@ -9,6 +9,7 @@ from typing import Any
 
 from vlmake.errors import VlmakeError
 from vlmake.intervals import wilson
+from vlmake.paths import parse_dataset
 
 PART_COLUMN = "DATASET"
 
@@ -16,12 +17,15 @@ PART_COLUMN = "DATASET"
 def stack_scores(dataset: str, protocol: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the content of ``_score.json`` for a benchmark whose parts have these (without provenance).
 
-    Raises VlmakeError for parts that were not scored by the same protocols.
+    Raises VlmakeError for parts that were not scored by the same metric and protocols.
     """
-    known = [list(part["protocols"]) for part in parts]
-    if any(names != known[0] for names in known) or protocol not in known[0]:
+    known = [(part["metric"], part["judge"], list(part["protocols"])) for part in parts]
+    if any(how != known[0] for how in known) or protocol not in parts[0]["protocols"]:
         raise VlmakeError(f"dataset '{dataset}': its parts were not scored alike; delete their scores and run again")
-    protocols = {name: _stacked([(part["dataset"], part["protocols"][name]) for part in parts]) for name in known[0]}
+    protocols = {
+        name: _stacked([(parse_dataset(part["dataset"]).base, part["protocols"][name]) for part in parts])
+        for name in parts[0]["protocols"]
+    }
     return {
         "dataset": dataset,
         "metric": parts[0]["metric"],
@@ -44,6 +48,7 @@ def _stacked(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
     accuracy = _weighted([(numbers["accuracy"]["value"], numbers["accuracy"]["n"]) for _, numbers in parts])
     units = sum(numbers["accuracy"]["n"] for _, numbers in parts)
     interval = wilson(accuracy, units) if accuracy is not None else None
+    missing = [f"{part}: {category}" for part, numbers in parts for category in numbers.get("missing", ())]
     return {
         "columns": [*columns, PART_COLUMN],
         "rows": rows,
@@ -63,6 +68,7 @@ def _stacked(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
             _weighted([(numbers["bounds"][end], numbers["accuracy"]["n"]) for _, numbers in parts]) for end in (0, 1)
         ],
         "extraction": _added([numbers["extraction"] for _, numbers in parts]),
+        **({"missing": missing} if missing else {}),
     }
 
 

@@ -29,7 +29,7 @@ NO_IMAGE = "no image"
 """The ``image_error`` of rows that have no image at all; VLMEvalKit drops them, and so do the tables."""
 
 JUDGED_COLUMNS = (
-    *("index", "protocol", "extracted", "rule", "span_start", "span_end"),
+    *("index", "protocol", "extracted", "rule", "confidence", "span_start", "span_end"),
     *("hit", "group_hit", "extraction_status", "status"),
 )
 
@@ -116,7 +116,7 @@ def score(samples: pd.DataFrame, predictions: pd.DataFrame, spec: ScoringSpec) -
     more_columns = metric_entry(spec.metric).columns
     samples = _with_answer(samples, more_columns)
     _check_answers(samples, spec)
-    aligned = _align(samples, predictions)
+    aligned = align(samples, predictions)
     metric = load_metric(spec.metric)
     seen = _Views(aligned, more_columns)
     judged, tables, numbers = [], {}, {}
@@ -148,8 +148,11 @@ def _check_answers(samples: pd.DataFrame, spec: ScoringSpec) -> None:
         raise VlmakeError(f"dataset '{spec.dataset}' has no answers: its predictions can be kept, but not scored")
 
 
-def _align(samples: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the samples with ``raw`` (text or None), ``status`` and ``kept`` (has an image), in the samples' order."""
+def align(samples: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the samples with ``raw`` (text or None), ``status`` and ``kept`` (has an image), in the samples' order.
+
+    Raises VlmakeError for predictions of no sample, or of one sample twice.
+    """
     if "repeat" in predictions:
         predictions = predictions[predictions["repeat"].astype("int64") == 0]
     indices = [str(index) for index in predictions["index"]]
@@ -213,7 +216,7 @@ def _judge(view: pd.DataFrame, protocol: str, spec: ScoringSpec, metric: Metric)
     extractor = load_extractor(spec.metric)
     answers = load_judge(spec.judge).settle(view, protocol, extractor.extract(view, protocol))
     columns: list[tuple[Any, ...]] = list(zip(*answers, strict=True)) or [()] * len(Extraction._fields)
-    names = ("extracted", "rule", "span_start", "span_end", "found")
+    names = ("extracted", "rule", "span_start", "span_end", "found", "confidence")
     frame = view.assign(
         gold=pd.Series(extractor.gold(view, protocol), index=view.index, dtype=object),
         **{
@@ -234,6 +237,7 @@ def _judged_rows(aligned: pd.DataFrame, frame: pd.DataFrame, protocol: str) -> p
     rows["protocol"] = protocol
     rows["extracted"] = source["extracted"].reindex(rows.index).astype(object).where(lambda value: value.notna(), None)
     rows["rule"] = source["rule"].reindex(rows.index).astype(object).where(aligned["kept"], "no_image")
+    rows["confidence"] = source["confidence"].reindex(rows.index).astype(object).where(lambda level: level.notna(), None)
     for name in ("span_start", "span_end"):
         rows[name] = pd.array(source[name].reindex(rows.index).tolist(), dtype="Int64")
     rows["hit"] = source["hit"].reindex(rows.index).astype("float64")

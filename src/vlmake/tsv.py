@@ -145,7 +145,7 @@ class TsvReader:
                 running.update(physical)
             if b"\0" in physical:
                 if self._line == 1 and physical.startswith((b"\xff\xfe", b"\xfe\xff")):
-                    raise VlmakeError(f"{self.path}: UTF-16 text, not UTF-8; save it as UTF-8")
+                    raise VlmakeError(f"{self.path}: line 1: UTF-16 text, not UTF-8; save it as UTF-8")
                 raise VlmakeError(
                     f"{self.path}: line {self._line} (after row {self._row}) holds a NUL byte; "
                     "the file is damaged or not UTF-8 text"

@@ -1,4 +1,4 @@
-"""The benches of local inference run from end to end at their smallest size, and print tables that can be read."""
+"""The benches run from end to end at their smallest size, and print tables that can be read."""
 
 import os
 import re
@@ -79,6 +79,18 @@ def test_gpu_needs_no_library_of_the_workflow() -> None:
     done = start("-c", f"{forbid}; sys.path.insert(0, '.'); sys.argv[1:] = ['--help']; import gpu; gpu.main()")
     assert done.returncode == 0, done.stderr
     assert "--tiny" in done.stdout
+
+
+def test_score_measures_every_size_and_stage_and_the_stages_add_up() -> None:
+    printed = run("score.py", "--rows", "200", "--more-rows", "400", "--repeat", "1")
+    costs, stages = (table(part) for part in printed.split("by stage:"))
+    assert [(line["benchmark"], line["rows"]) for line in costs] == [
+        ("MMBench", "200"),
+        ("MMBench", "400"),
+        ("MME", "200"),
+    ]
+    assert {"view: spreadsheet", "extraction, strict", "metric: tables"} <= {line["stage"] for line in stages}
+    assert sum(int(line["share"].rstrip("%")) for line in stages) == pytest.approx(100, abs=len(stages) / 2)
 
 
 def test_overhead_counts_one_loading_of_the_model_for_several_small_benchmarks() -> None:

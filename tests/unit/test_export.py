@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from openpyxl import load_workbook
 from tests.conftest import Workplace
 from vlmake import export
 from vlmake.commands.export import FORMATS as OFFERED
+from vlmake.commands.export import command
 from vlmake.errors import VlmakeError
 from vlmake.export import CELL_UNITS, CUT_MARK, FORMATS, exported_table, storable, utf16_units, write_table
 from vlmake.predictions import PREDICTIONS
@@ -107,9 +109,9 @@ def test_without_long_cells_there_is_one_sheet(tmp_path: Path) -> None:
 def test_a_table_larger_than_a_sheet_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "SHEET_ROWS", 10)
     write(tmp_path, ["x"] * 9)
-    with pytest.raises(VlmakeError, match=r"10 rows of 2 columns do not fit a sheet of 10 rows .* use --format csv"):
+    with pytest.raises(VlmakeError, match=r"11 rows, header included, of 2 columns do not fit .* use --format csv"):
         write(tmp_path, ["x"] * 10)
-    with pytest.raises(VlmakeError, match="long cells do not fit"):
+    with pytest.raises(VlmakeError, match="14 rows, header included, of 4 columns do not fit"):
         write(tmp_path, ["x" * 400_000])
     assert len(list(tmp_path.iterdir())) == 1  # what was there before, and nothing half made
     assert len(write(tmp_path, ["x"] * 10, "csv").read_text().splitlines()) == 11
@@ -194,12 +196,14 @@ def test_predictions_of_another_benchmark_are_refused(tmp_path: Path) -> None:
         exported_table(samples, predictions, None, "strict")
 
 
-def test_the_command_exports_what_a_run_made(workplace: Workplace) -> None:
+def test_the_command_exports_what_a_run_made(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = workplace.vlmake("run", "--model", "TinyVLM", "--data", "Mini@6", "--cores", "2")
     assert ran.code == 0, ran.output
+    monkeypatch.chdir(workplace.folder)
+    words = ["--model", "TinyVLM", "--dataset", "Mini@6"]
     for kind in OFFERED:
-        done = workplace.vlmake("export", "--model", "TinyVLM", "--dataset", "Mini@6", "--out", f"out/x.{kind}")
-        assert (done.code, done.output) == (0, "")
+        done = CliRunner().invoke(command, [*words, "--out", f"out/x.{kind}"], catch_exceptions=False)
+        assert (done.exit_code, done.output) == (0, "")
     sheet = pd.read_excel(workplace.folder / "out" / "x.xlsx")
     assert {"index", "question", "category", "answer", "prediction", "extracted", "hit"} <= set(sheet.columns)
     assert not {"image", "images"} & set(sheet.columns) and len(sheet) == 6
@@ -209,6 +213,11 @@ def test_the_command_exports_what_a_run_made(workplace: Workplace) -> None:
         assert dict(zip(again["index"], again["prediction"], strict=True)) == known
     missing = workplace.vlmake("export", "--model", "TinyVLM", "--dataset", "Mini", "--out", "x.csv")
     assert missing.code == 1 and missing.output.count("\n") == 1 and "vlmake run --model TinyVLM" in missing.output
+    judged = workplace.result("TinyVLM", "Mini@6_judged.parquet")
+    os.utime(judged, ns=(1, 1))
+    old = CliRunner().invoke(command, [*words, "--out", "old.csv"], catch_exceptions=False)
+    assert "is older than the predictions" in old.output
+    assert "extracted" not in (workplace.folder / "old.csv").read_text().split("\n")[0]
 
 
 @pytest.mark.parametrize(
@@ -220,8 +229,6 @@ def test_the_command_exports_what_a_run_made(workplace: Workplace) -> None:
     ],
 )
 def test_orders_that_cannot_be_followed(words: list[str], said: str, tmp_path: Path) -> None:
-    from vlmake.commands.export import command
-
     given = ["--model", "TinyVLM", "--dataset", "ShapesMME", "--work-dir", str(tmp_path), *words]
     done = CliRunner().invoke(command, given)
     assert isinstance(done.exception, VlmakeError) and said in str(done.exception)

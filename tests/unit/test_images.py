@@ -210,10 +210,11 @@ def test_reading_one_image_does_not_load_the_store(tmp_path: Path) -> None:
     with ImageWriter(path) as writer:
         digests = [writer.add(encode(Image.new("RGB", (8, 8), (shade, 0, 0)), "BMP") + padding) for shade in range(24)]
     code = (
-        "import resource, sys; from pathlib import Path; from vlmake.images import ImageStore\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "import re, sys; from pathlib import Path; from vlmake.images import ImageStore\n"
+        "peak = lambda: int(re.search(r'VmHWM:[^0-9]*([0-9]+)', Path('/proc/self/status').read_text())[1])  # kB\n"
+        "before = peak()\n"
         "size = len(ImageStore(Path(sys.argv[1])).bytes(sys.argv[2]))\n"
-        "print(size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+        "print(size, peak() - before)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(path), digests[11]],

@@ -10,6 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import BENCHMARKS
+from vlmake import model_spec
+from vlmake.answering import Pace, answer
+from vlmake.backends.replay import load
+from vlmake.commands.import_predictions import command
 from vlmake.errors import VlmakeError
 from vlmake.importing.doubts import CELL_UNITS, ImportedRow, imported_rows
 from vlmake.importing.entry import entry_file, refuse_name, write_entry
@@ -17,13 +21,20 @@ from vlmake.importing.finding import Findings, find
 from vlmake.importing.imported import read_rows, write_import
 from vlmake.importing.importer import Benchmark, import_files, known_benchmark, report_lines
 from vlmake.importing.sample_logs import UnmatchedError, log_name, read_sample_log
+from vlmake.inference import Asking, accepted_predictions, make_question
+from vlmake.journal import JournalWriter
+from vlmake.model_spec import RuntimeOptions
 from vlmake.predictions_io import Record, read_records
 from vlmake.registry import DatasetEntry, ModelEntry, Registry
 
 MME = DatasetEntry(path=str(BENCHMARKS / "ShapesMME.tsv"), task="yes_no", metric="mme")
 CHOICE = DatasetEntry(url="http://127.0.0.1/x.tsv", task="multiple_choice", metric="choice")
 REGISTRY = Registry(
-    {"MME": MME, "POPE": MME, "MMBench_DEV_EN": CHOICE, "MMBench_DEV_EN_V11": CHOICE, "MMStar": CHOICE},
+    {
+        **dict.fromkeys(("MME", "POPE"), MME),
+        **dict.fromkeys(("MMBench_DEV_EN", "MMBench_DEV_EN_V11", "MMStar", "MMMB_en"), CHOICE),
+        "MMMB": CHOICE.model_copy(update={"parts": ("MMMB_en",)}),
+    },
     {"Taken": ModelEntry(path="/nowhere")},
     {"dataset:MME_Perception": "MME", "model:taken-too": "Taken"},
 )
@@ -69,6 +80,7 @@ def test_plain_texts_come_through_without_a_doubt(tmp_path: Path, ending: str) -
     assert {(row.status, row.thinking) for row in rows_of(file)} == {("ok", "Hm.")}
 
 
+@pytest.mark.filterwarnings("ignore:Cell contents too long")
 def test_a_cut_cell_is_told_from_one_that_is_shorter_by_one(tmp_path: Path) -> None:
     texts = ["x" * 40_000, "x" * (CELL_UNITS - 1), "\U0001f600" * 20_000]
     found = doubts_of(as_vlmevalkit(tmp_path / "M_MME.xlsx", list(texts)))
@@ -107,7 +119,7 @@ def test_calls_that_failed_are_no_predictions(tmp_path: Path) -> None:
     texts = [
         "Failed to obtain answer via API. ",
         "[LMMS_EVAL_REQUEST_FAILED after 5] 500",
-        "I failed to obtain",
+        "I failed to get it",
     ]
     rows = rows_of(as_vlmevalkit(tmp_path / "M_MME.xlsx", list(texts)))
     assert [(row.prediction, row.status, row.doubts) for row in rows] == [
@@ -141,6 +153,8 @@ def test_the_predictions_of_a_vlmevalkit_folder_are_told_from_what_lies_beside_t
         as_vlmevalkit(run / "My_Model_MME.xlsx", [text])
     as_vlmevalkit(new / "My_Model_MMBench_DEV_EN_V11.tsv", ["A"])
     as_vlmevalkit(new / "My_Model_MMBench_DEV_EN_V11.xlsx", ["cut"])
+    as_vlmevalkit(new / "My_Model_MMMB.xlsx", ["A"])
+    as_vlmevalkit(new / "My_Model_MMMB_en.xlsx", ["A"])
     for extra in ("MME_auxmatch.xlsx", "MME_exact_matching_result.xlsx", "MME_score.csv", "MME_acc.csv", "MME_x.json"):
         (new / f"My_Model_{extra}").write_text("damaged")
     for extra in ("My_Model_MME.pkl", "My_Model_MME_checkpoint.pkl", "01_MME.pkl"):
@@ -150,8 +164,9 @@ def test_the_predictions_of_a_vlmevalkit_folder_are_told_from_what_lies_beside_t
     assert {name: one.file for name, one in findings.files.items()} == {
         "MME": new / "My_Model_MME.xlsx",
         "MMBench_DEV_EN_V11": new / "My_Model_MMBench_DEV_EN_V11.tsv",
+        "MMMB_en": new / "My_Model_MMMB_en.xlsx",
     }
-    assert findings.left_out == []
+    assert findings.left_out == ["My_Model_MMMB.xlsx: MMMB is made of parts; import the files of MMMB_en"]
     (folder / "My_Model_MME.xlsx").symlink_to(old / "My_Model_MME.xlsx")
     assert find(folder, REGISTRY, "MME", "vlmevalkit").files["MME"].file == folder / "My_Model_MME.xlsx"
 
@@ -188,6 +203,7 @@ def test_pickles_are_refused_and_never_opened(tmp_path: Path) -> None:
         (["M/M_MMBench_DEV_EN_V12.xlsx"], "did you mean 'MMBench_DEV_EN_V11'"),
         (["samples_mmee_2026-01-02T03-04-05.6.jsonl"], "'mmee' is no registered dataset; did you mean 'mme'"),
         (["A_MME.xlsx", "B_MME.xlsx"], r"several models \(A, B\)"),
+        (["M_MMMB.xlsx"], "M_MMMB.xlsx: MMMB is made of parts; import the files of MMMB_en"),
         (["M_MME.xlsx", "samples_mme.jsonl"], "MME as a sample log and as a table; choose by --format"),
     ],
 )
@@ -255,6 +271,12 @@ def test_a_log_of_lmms_eval_without_documents_is_matched_by_its_metrics(tmp_path
     rows = done["MMBench_DEV_EN"].rows
     assert [(row.index, row.prediction) for row in rows] == [("241", "A"), ("1000241", "B")]
     assert rows[1].thinking == "<think>\nHm. A? No.\n</think>"
+
+
+def test_a_log_of_an_unknown_task_is_what_the_user_says(tmp_path: Path) -> None:
+    file = write_log(tmp_path / "answers.jsonl", [log_line(n, f"No {n}", doc={"key": f"k{n}"}) for n in (0, 1)])
+    done, _ = import_files(find(file, REGISTRY, "POPE", "auto"), {"POPE": UNKNOWN}, "doc.key")
+    assert [(row.index, row.prediction) for row in done["POPE"].rows] == [("k0", "No 0"), ("k1", "No 1")]
 
 
 def test_rows_that_cannot_be_matched_are_said_in_one_line_with_the_fields_there_are(tmp_path: Path) -> None:
@@ -386,3 +408,84 @@ def test_a_name_that_means_something_else_is_refused(tmp_path: Path) -> None:
     file.write_text("models:\n  Mine: {repository: a/b}\n")
     with pytest.raises(VlmakeError, match="'Mine' is another entry"):
         refuse("Mine", replace=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("empty",), "holds no predictions of a registered dataset"),
+        (("M_MME.pkl",), "a pickle, which is never opened"),
+        (("Odd",), "did you mean 'MME'"),
+        (("Odd", "--as", "TinyVLM"), "'TinyVLM' is a registered model already"),
+        (("Odd", "--dataset", "MMEE"), "unknown dataset 'MMEE'; did you mean 'MME'"),
+    ],
+)
+def test_an_import_that_is_refused_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "M_MME.pkl").write_bytes(b"\x80\x04")
+    as_vlmevalkit(tmp_path / "Odd" / "Odd_MMEE.xlsx", ["Yes"])
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(VlmakeError, match=message) as caught:
+        command.main(["--as", "X", *words], standalone_mode=False)
+    assert "\n" not in str(caught.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_twenty_thousand_rows_of_a_spreadsheet_are_imported_and_replayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = [f"Answer {n}" for n in range(20_000)]
+    texts[7] = "Failed to obtain answer via API"
+    as_vlmevalkit(tmp_path / "out" / "Peer" / "Peer_MME.xlsx", list(texts))
+    command.main(["out/Peer", "--as", "Peer"], standalone_mode=False)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "MME: 20,000 predictions from Peer_MME.xlsx (1 model_error, 19,999 ok)"
+    assert said[1].startswith("  1 failed: ")
+
+    entry = ModelEntry(backend="replay", path=str(tmp_path / "imports" / "Peer"))
+    assert (entry.device, entry.gpus) == ("cpu", 0)
+    spec = model_spec.resolve("Peer", entry)
+    asking = Asking(spec.digest(), 8, looked_up_in="MME")
+    same = [{"type": "text", "text": "The same?"}]
+    questions = [make_question(asking, str(n), same, None) for n in range(20_001)]
+    journal = tmp_path / "journal"
+    answer(
+        questions,
+        load(spec, RuntimeOptions("cpu")),
+        NoImages(),
+        JournalWriter(journal),
+        asking,
+        Pace(entry.batch_size),
+        epoch=0,
+        advance=lambda count: None,
+    )
+    answers = accepted_predictions(journal, questions, 0)
+    replayed = [answers[question.key] for question in questions]
+    assert [item.prediction for item in replayed] == [*texts[:7], None, *texts[8:], None]
+    assert [item.status for item in replayed].count("model_error") == 2
+    assert "Failed to obtain answer via API" in str(replayed[7].error)
+    assert "index '20000' is not in the imported file" in str(replayed[20_000].error)
+
+
+class NoImages:
+    """A store of no pictures."""
+
+    def bytes(self, image_id: str) -> bytes:
+        raise KeyError(image_id)
+
+
+def test_the_identity_of_an_import_is_its_predictions(tmp_path: Path) -> None:
+    def identity(place: str, text: str, source: str) -> str:
+        rows = imported_rows([Record("row 1", "0", text)], ".json")
+        write_import(tmp_path / place, {"MME": rows}, {"source": source})
+        return model_spec.resolve("Peer", ModelEntry(backend="replay", path=str(tmp_path / place))).identity
+
+    first = identity("a", "Yes", "here")
+    assert identity("b", "Yes", "there") == first
+    assert identity("b", "No", "there") != first
+    with pytest.raises(VlmakeError, match=r"nothing is no import: there is no import\.json"):
+        model_spec.resolve("Peer", ModelEntry(backend="replay", path=str(tmp_path / "nothing")))

@@ -16,7 +16,7 @@ from pycocoevalcap.rouge.rouge import Rouge
 from vlmake.errors import VlmakeError
 from vlmake.extract.vqa_normalise import normalise_answer
 from vlmake.metrics.anls import distances
-from vlmake.metrics.captions import read_caption
+from vlmake.metrics.captions import read_corpus
 from vlmake.metrics.captions_bleu import corpus_bleu
 from vlmake.metrics.captions_cider import cider
 from vlmake.metrics.captions_rouge import rouge_l
@@ -67,7 +67,7 @@ def run(metric, golds, predictions, **columns):
         ("zero one Three ten eleven", "0 1 3 10 eleven"),
         ("a cat, an owl and the dog", "cat owl and dog"),
         ("The", ""),
-        ("I dont know, youre right", "i don't know you're right"),
+        ("I dont know, yall right", "i don't know y'all right"),
         ("Im Ive", "im ive"),  # the evaluation's entries begin with a capital, the text does not
         ("somebody'd", "somebodyd"),
         ("it's", "it's"),
@@ -83,9 +83,7 @@ def test_normalised_answers(text, normal):
     assert normalise_answer(text) == normal
 
 
-@pytest.mark.parametrize(
-    ("agreeing", "accuracy"), [(0, 0), (1, 0.3), (2, 0.6), (3, 0.9), (4, 1), (10, 1)]
-)
+@pytest.mark.parametrize(("agreeing", "accuracy"), [(0, 0), (1, 0.3), (2, 0.6), (3, 0.9), (4, 1), (10, 1)])
 def test_vqa_accuracy_leaves_each_annotator_out_in_turn(agreeing, accuracy):
     golds = ["The Red."] * agreeing + [f"other {number}" for number in range(10 - agreeing)]
     assert hits("vqa_accuracy", ["red"], [golds]) == pytest.approx([accuracy])
@@ -103,8 +101,7 @@ def test_vizwiz_reads_its_own_column_and_shows_overall_alone():
         assert found["strict"] == pytest.approx([0.9, 1])
         assert found["vlmevalkit-main"] == pytest.approx([0, 1])
         assert (result.table.columns, result.table.rows) == (["Overall"], [[pytest.approx(50)]])
-    with pytest.raises(VlmakeError, match="no column 'answers'"):
-        run("vizwiz", ["mug"], ["mug"])
+    assert run("vizwiz", answers, ["cup", "pen"])[0]["strict"] == pytest.approx([0.9, 1])  # a file without `answers`
 
 
 def test_vqa_accuracy_reads_the_answer_even_beside_answers():
@@ -164,7 +161,7 @@ def test_relaxed_accuracy_takes_the_best_gold_and_a_table_by_split():
     ("answer", "gold", "distance"),
     [
         ("ITC LIMITED", "ITC Limited", 0),
-        ("ITC Limite", "ITC Limited", 1 / 11),
+        ("NOKI", "nokia", 1 / 5),
         ("  march 5,\n1998 ", "March 5, 1998", 0),
         ("ab    cd", "ab xd", 1 / 8),  # edits without the blanks, length with them
         ("xx", "ßß", 2 / 4),  # lengths are those in capitals: SSSS
@@ -233,7 +230,7 @@ def test_ocrbench_counts_groups_and_names_what_is_missing():
 
 
 def test_mtvqa_looks_for_the_gold_text_and_averages_by_language():
-    answers = ["Es ist NO 5.", "東", "x", None]
+    answers = ["I see NO 5.", "東", "x", None]
     golds = [["No. 5"], ["東京"], ["X."], ["nan"]]
     assert hits("mtvqa", answers, golds) == [1, 0, 1, 0]
     found = table("mtvqa", answers, golds, category=["DE", "JA", "JA", None], split="test")
@@ -279,7 +276,7 @@ def test_vcr_passes_over_no_better_match(text, span):
     assert best_match(" ".join(text), " ".join(span), "en").jaccard == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("refusal", ["I'm SORRY: red fox", "I can't: red fox", "I cannot, red fox", "无法 red fox", "抱歉"])
+@pytest.mark.parametrize("refusal", ["I'm SORRY: red fox", "I can't: red fox", "I cannot, red fox", "无法 red fox"])
 def test_vcr_refusals_restore_nothing(refusal):
     assert hits("vcr_en", [refusal], [["red fox", "fox"]]) == [0]
 
@@ -318,11 +315,11 @@ def peer(captions, references):
 
 
 def assert_as_pycocoevalcap(captions, references):
-    read = [read_caption(caption) for caption in captions], [list(map(read_caption, texts)) for texts in references]
+    corpus = read_corpus(captions, references)
     bleu, rouge, consensus = peer(captions, references)
-    assert corpus_bleu(*read) == pytest.approx(bleu, abs=1e-12)
+    assert corpus_bleu(corpus) == pytest.approx(bleu, abs=1e-12)
     assert [rouge_l(*row) for row in zip(captions, references, strict=True)] == pytest.approx(rouge, abs=1e-12)
-    assert cider(*read).tolist() == pytest.approx(consensus, abs=1e-9)
+    assert cider(corpus).tolist() == pytest.approx(consensus, abs=1e-9)
 
 
 WORDS = st.lists(st.sampled_from(["a", "cat", "sat", "on", "the", "mat.", "", "狗"]), max_size=9).map(" ".join)
@@ -342,12 +339,12 @@ def test_odd_captions_score_as_in_pycocoevalcap():
 
 
 def test_bleu_by_hand():
-    scores = corpus_bleu([read_caption("a b c")], [[read_caption("a b d"), read_caption("a a a a")]])
+    scores = corpus_bleu(read_corpus(["a b c"], [["a b d", "a a a a"]]))
     assert scores[:2] == pytest.approx([2 / 3, math.sqrt(1 / 3)], abs=1e-8)
     # Four words between references of three and five: the shorter one counts, and nothing is taken off.
-    between = corpus_bleu([read_caption("a b c d")], [[read_caption("a b c"), read_caption("a b c d e")]])
+    between = corpus_bleu(read_corpus(["a b c d"], [["a b c", "a b c d e"]]))
     assert between == pytest.approx([1] * 4, abs=1e-8)
-    short = corpus_bleu([read_caption("a b")], [[read_caption("a b c d")]])
+    short = corpus_bleu(read_corpus(["a b"], [["a b c d"]]))
     assert short[:2] == pytest.approx([math.exp(-1)] * 2, abs=1e-8)
 
 
@@ -384,6 +381,6 @@ def test_no_metric_stumbles_over_few_rows_or_missing_answers(name, rows):
     frame = judged(name, ["a", None][:rows], [["a", "b"], ["c"]][:rows], category=["x", None][:rows])
     found = load_metric(name).table(frame)
     assert len(found.rows[0]) == len(found.columns)
-    assert found.overall.n in (rows, 3)
+    assert found.overall.n == (rows + (rows > 0) if name == "vcr_en" else rows)
     if not rows and name != "ocrbench":
         assert math.isnan(found.overall.value)

@@ -21,12 +21,12 @@ from vlmake.inference import Asking
 from vlmake.planning import Plan
 from vlmake.prompts import Frames
 from vlmake.questions import read_questions
-from vlmake.registry import DatasetEntry, ModelEntry, Registry, load_registry, registry_folders
+from vlmake.registry import DatasetEntry, ModelEntry, Registry
 from vlmake.roundtrip import LARGE_TSV_BYTES, ShownImages, TsvFacts, encode_again, shown_ids, tsv_facts
 from vlmake.run_config import RunConfig
 
 DATA = REPOSITORY / "tests" / "data" / "roundtrip"
-REGISTRY = load_registry(registry_folders(current=Path("/")))
+ENTRY = DatasetEntry(task="vqa", metric="vqa_exact", question="")
 SETS = sorted(file.stem for file in DATA.glob("*.tsv"))
 SMALL, LARGE = TsvFacts(1000, True), TsvFacts(LARGE_TSV_BYTES + 1, True)
 
@@ -37,22 +37,18 @@ def decoded(tsv: Path, folder: Path) -> tuple[Path, Path]:
     return samples, images
 
 
-def entry_of(name: str) -> DatasetEntry:
-    return REGISTRY.dataset(name)
-
-
 def shown(name: str, folder: Path, **options: Any) -> dict[str, list[str]]:
-    """Return, by index, the images of every prompt as md5 of their RGB pixels and size, in VLMEvalKit's notation."""
+    """Return, by index, the images of every prompt, sorted: md5 of the RGB pixels and size, as the data write it."""
     samples, images = decoded(DATA / f"{name}.tsv", folder)
     questions, _ = read_questions(
-        samples, entry_of(name), Asking("", 1), frames=Frames(), limit=None, shard=0, shards=1, **options
+        samples, ENTRY, Asking("", 1), frames=Frames(), limit=None, shard=0, shards=1, **options
     )
     with ImageStore(images) as store:
         source = ShownImages(store)
         return {
-            question.index: [
+            question.index: sorted(
                 pixels(open_rgb(source.bytes(part["image"]))) for part in question.messages if part["type"] == "image"
-            ]
+            )
             for question in questions
         }
 
@@ -64,12 +60,13 @@ def pixels(image: Image.Image) -> str:
 def expected(name: str) -> dict[str, list[str]]:
     lines = map(json.loads, (DATA / f"{name}.prompts.jsonl").read_text("utf-8").splitlines())
     return {
-        str(line["index"]): [part["value"] for part in line["message"] if part["type"] == "image"] for line in lines
+        str(line["index"]): sorted(part["value"] for part in line["message"] if part["type"] == "image")
+        for line in lines
     }
 
 
 def test_there_are_sets_of_every_kind() -> None:
-    assert {"POPE", "MMMU_DEV_VAL", "RealWorldQA"} <= set(SETS)
+    assert {"POPE", "MMMU_DEV_VAL", "RealWorldQA", "AMBER"} <= set(SETS)
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -114,7 +111,15 @@ D, E = "d" * 64, "e" * 64
     ],
 )
 def test_names_decide(digests: list[str], image_path: str | None, tsv: TsvFacts, ids: list[str]) -> None:
-    assert shown_ids(digests, image_path, tsv) == ids
+    assert shown_ids([digests], [image_path], tsv) == [ids]
+
+
+def test_of_rows_that_share_a_name_all_are_shown_the_first_image() -> None:
+    rows = [[D], [E], [E], [E, D], [E], [E]]
+    names = ["a.jpg", "a.jpg", "b.jpg", "['c.png', 'a.jpg']", None, None]
+    first, other = f"{D}.jpeg75", f"{E}.jpeg75"
+    assert shown_ids(rows, names, SMALL) == [[first], [first], [other], [E, first], [E], [E]]
+    assert shown_ids(rows, names, TsvFacts(9, False)) == rows
 
 
 def encoded(image: Image.Image, kind: str) -> bytes:
@@ -204,11 +209,8 @@ def test_both_settings_live_side_by_side_in_one_journal(workplace: Workplace) ->
         assert "infer TinyVLM/Mini" in ran.jobs
         return [row["key"] for row in workplace.predictions("TinyVLM", "Mini")]
 
-    off = keys("off")
-    on = keys("vlmevalkit")
-    assert not set(off) & set(on)
+    off, on = keys("off"), keys("vlmevalkit")
+    kept = [json.loads(line)["key"] for line in workplace.journal_lines("TinyVLM", "Mini")]
+    assert not set(off) & set(on) and sorted(kept) == sorted([*off, *on])
     metadata = pq.read_schema(workplace.result("TinyVLM", "Mini_predictions.parquet")).metadata
     assert json.loads(metadata[b"vlmake"])["prompt"]["image_roundtrip"] == "vlmevalkit"
-    asked = len(workplace.journal_lines("TinyVLM", "Mini"))
-    assert keys("off") == off
-    assert len(workplace.journal_lines("TinyVLM", "Mini")) == asked == 12

@@ -187,7 +187,11 @@ def test_a_spreadsheets_view_is_the_peers_and_not_strict():
     assert rows(formula, "vlmevalkit-main")["extracted"].tolist()[0] is None
 
 
-@pytest.mark.parametrize("metric", [name for name, entry in METRICS.items() if entry.module and name != "hallusion"])
+@pytest.mark.parametrize(
+    "metric",
+    # HallusionBench needs indices of its own, vcr_zh a language model that is not on PyPI.
+    [name for name, entry in METRICS.items() if entry.module and name not in ("hallusion", "vcr_zh")],
+)
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_any_metric_bears_any_subset_and_no_predictions(metric, n):
     task = METRICS[metric].task

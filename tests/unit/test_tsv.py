@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vlmake import tsv
 from vlmake.errors import VlmakeError
 from vlmake.tsv import Cell, TsvReader
 
@@ -143,6 +144,38 @@ def test_damage_is_named_with_file_and_row(tmp_path: Path, content: bytes, words
     assert words in str(caught.value) and str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a\tb\n1\t" + b"x" * 1000 + b"\n", "line 2 (after row 0) goes on for more than 1,000 bytes"),
+        (
+            b'a\tb\n1\t2\n3\t"' + b"line\n" * 300 + b'"\n',
+            "row 2 (line 3): a quote is opened and not closed within 1,000",
+        ),
+        (b"\t".join(b"%d" % number for number in range(60)) + b"\n", "header: 60 columns are more than 50"),
+        (b"x" * 200 + b"\t" + b"x" * 200 + b"\n", "are both called '" + "x" * 79 + "…'"),
+    ],
+)
+def test_what_no_table_has_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, content: bytes, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tsv, "MAX_RECORD_BYTES", 1000)
+    monkeypatch.setattr(tsv, "MAX_COLUMNS", 50)
+    path = write(tmp_path, content)
+    with pytest.raises(VlmakeError) as caught:
+        read(path)
+    assert words in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_an_open_quote_does_not_draw_the_file_into_memory(tmp_path: Path) -> None:
+    """The file is sparse: 4 GB of NULs would be read before any row ends, were there no limit."""
+    path = write(tmp_path, b'index\timage\n1\t"')
+    with path.open("r+b") as file:
+        file.truncate(4 << 30)
+    with pytest.raises(VlmakeError, match=r"line 2 \(after row 0\) goes on for more than"):
+        read(path)
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(st.binary(max_size=60), st.binary(max_size=40).map(lambda rest: b"a\tb\n" + rest)))
 def test_any_bytes_give_rows_or_a_typed_error(tmp_path: Path, content: bytes) -> None:
@@ -166,10 +199,11 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         for number in range(100):
             file.write(b"%d\t%s\n" % (number, b"A" * 1_000_000))
     code = (
-        "import resource, sys; from pathlib import Path; from vlmake.tsv import TsvReader\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "import re, sys; from pathlib import Path; from vlmake.tsv import TsvReader\n"
+        "peak = lambda: int(re.search(r'VmHWM:[^0-9]*([0-9]+)', Path('/proc/self/status').read_text())[1])  # kB\n"
+        "before = peak()\n"
         "rows = sum(len(row.cells[1]) for row in TsvReader(Path(sys.argv[1]), as_bytes={'image'}))\n"
-        "print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+        "print(rows, peak() - before)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)],

@@ -131,7 +131,7 @@ def test_score_contract(workplace: Workplace, tmp_path: Path) -> None:
     assert detail["samples"]["total"] == sum(detail["samples"]["by_status"].values()) == len(expected["items"])
     listed = [json.loads(line) for line in items.read_text(encoding="utf-8").splitlines()]
     assert len(listed) == len(expected["items"])
-    assert all(set(line) == {"index", "extracted", "hit", "status", "rule"} for line in listed)
+    assert all(set(line) == {"index", "extracted", "hit", "status", "rule", "confidence"} for line in listed)
     for line in listed:
         hit, extracted = expected["items"][line["index"]]
         assert math.isclose(line["hit"], hit)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from vlmake import checkpoints, paths
+from vlmake import checkpoints, own_benchmarks, paths
 from vlmake.errors import VlmakeError
 from vlmake.planning import Plan
 from vlmake.registry import load_registry, registry_folders
@@ -15,23 +15,42 @@ SCRIPTS = paths.scripts()
 
 try:
     RUN = load_config(config, config_files())
+    LMU_DATA = paths.lmu_data(RUN.lmu_data)
+    RECOGNISED = Path(paths.recognised(RUN.data_dir))
     REGISTRY_FOLDERS = registry_folders(RUN.registry)
+    if workflow.is_main_process:
+        ASKED = [
+            *RUN.datasets,
+            *own_benchmarks.named_datasets(sys.argv[1:], RUN.data_dir),
+        ]
+        OWN = own_benchmarks.look_up(
+            load_registry(REGISTRY_FOLDERS), ASKED, LMU_DATA, RECOGNISED
+        )
+        for line in OWN.lines:
+            print(f"vlmake: {line}", file=sys.stderr)
+        REGISTRY = OWN.registry
+    else:  # a job's own process finds what the run has written
+        REGISTRY = load_registry([*REGISTRY_FOLDERS, RECOGNISED])
     REGISTRY_ARGUMENTS = [
-        word for folder in REGISTRY_FOLDERS for word in ("--registry", str(folder))
+        word
+        for folder in (*REGISTRY_FOLDERS, RECOGNISED)
+        for word in ("--registry", str(folder))
     ]
-    PLAN = Plan(load_registry(REGISTRY_FOLDERS), RUN)
+    PLAN = Plan(REGISTRY, RUN)
     PLAN.check_targets(sys.argv[1:])
     PAIRS = configured_pairs(RUN, PLAN.registry)
     RESULTS = [file for pair in PAIRS for file in PLAN.results(*pair)]
     if workflow.is_main_process and not is_dry_run(sys.argv[1:]):
         WORK_DIR_HOLD = hold_work_dir(Path.cwd())
+        own_benchmarks.write(OWN.entries, RECOGNISED)
 except VlmakeError as error:
     print(f"vlmake: {error}", file=sys.stderr)
     sys.exit(1)
 
-LMU_DATA = paths.lmu_data(RUN.lmu_data)
 SCORES = [
-    paths.score_csv(model, dataset) for model, dataset in PAIRS if PLAN.is_scored(dataset)
+    paths.score_csv(model, dataset)
+    for model, dataset in PAIRS
+    if PLAN.is_scored(dataset)
 ]
 
 

@@ -19,6 +19,8 @@ rule decode:
     output:
         samples=paths.samples("{base}", RUN.data_dir),
         images=paths.images("{base}", RUN.data_dir),
+    wildcard_constraints:
+        base=PLAN.tsv_base_pattern(),
     priority: 10  # data first: a job that has a model loaded then finds more to do
     retries: 0
     localrule: True

@@ -31,9 +31,9 @@ rule score_parts:
     retries: 0
     localrule: True
     params:
-        protocol=RUN.protocol,
+        spec=lambda w: PLAN.parts_spec(w.dataset),
     shell:
-        "{PYTHON:q} {SCRIPTS:q}/score_parts.py --dataset {wildcards.dataset:q} --protocol {params.protocol}"
+        "{PYTHON:q} {SCRIPTS:q}/score_parts.py --dataset {wildcards.dataset:q} --protocol {RUN.protocol}"
         " --table {output.table:q} --detail {output.detail:q} {input.parts:q}"
 
 

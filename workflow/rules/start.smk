@@ -1,5 +1,5 @@
-# What a run does before its first job: it writes down what it will infer, and takes away the scores of predictions that
-# it will make anew.
+# What a run does before its first job: it writes down what it will infer, and takes away what rests on files that it will
+# make anew.
 
 import os
 import sys
@@ -24,12 +24,13 @@ def planned_shard(job):
     )
 
 
-def inference_jobs():
-    return [
-        job
-        for job in workflow.dag.needrun_jobs()
-        if job.rule.name in ("infer", "infer_shard")
-    ]
+def jobs_to_run(*rules):
+    return [job for job in workflow.dag.needrun_jobs() if job.rule.name in rules]
+
+
+def results_of(jobs):
+    """The (model, dataset) that jobs make anew."""
+    return {(job.wildcards.model, job.wildcards.dataset) for job in jobs}
 
 
 def write_planned_shards(jobs):
@@ -39,17 +40,27 @@ def write_planned_shards(jobs):
     work_ahead.write_plan(work_ahead.PLANNED, planned, os.getpid())
 
 
-def remove_scores_of(jobs):
+def remove_what_rests_on_predictions(results):
     """Snakemake takes away the predictions before it makes them anew, and then thinks a score without them complete: a
-    run that fails would leave the old score, and the next would show it."""
-    for model, dataset in {
-        (job.wildcards.model, job.wildcards.dataset) for job in jobs
-    }:
+    run that fails would leave the old score, or the old file to hand in, and the next would show it."""
+    for model, dataset in results:
         for path_of in (paths.score_csv, paths.score_json, paths.judged):
             Path(path_of(model, dataset)).unlink(missing_ok=True)
+        for submission in Path().glob(paths.submission(model, dataset, "*")):
+            submission.unlink()
+
+
+def remove_stacked_scores(results):
+    """The same of scores that are made of others."""
+    for model, part in results:
+        for dataset in PLAN.made_of(part):
+            for path_of in (paths.score_csv, paths.score_json):
+                Path(path_of(model, dataset)).unlink(missing_ok=True)
 
 
 onstart:
     if not {"--touch", "-t"} & set(sys.argv):
-        write_planned_shards(inference_jobs())
-        remove_scores_of(inference_jobs())
+        inferred = jobs_to_run("infer", "infer_shard")
+        write_planned_shards(inferred)
+        remove_what_rests_on_predictions(results_of(inferred))
+        remove_stacked_scores(results_of(inferred + jobs_to_run("score")))

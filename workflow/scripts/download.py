@@ -4,7 +4,10 @@ from pathlib import Path
 
 import click
 
+from vlmake.dataset_classes.asking import published_tsv
+from vlmake.dataset_classes.process import class_call
 from vlmake.download import source_record
+from vlmake.hf_source import source_record_from_hub
 from vlmake.program import run_program
 from vlmake.registry import load_registry, tsv_path
 from vlmake.store import canonical_json, write_text
@@ -20,8 +23,14 @@ FILE = click.Path(path_type=Path)
 def download(registries: tuple[Path, ...], lmu_data: Path, dataset: str, source: Path) -> None:
     """Make sure that a dataset's TSV is there and right; write down which file it is."""
     entry = load_registry(registries).dataset(dataset)
-    urls = () if entry.path else entry.url
-    record = source_record(dataset, tsv_path(dataset, entry, lmu_data), urls, entry.md5)
+    tsv = tsv_path(dataset, entry, lmu_data)
+    if entry.source and not entry.path:
+        record = source_record_from_hub(dataset, tsv, entry)
+    elif entry.dataset and not (entry.path or entry.url):
+        call = class_call(entry, dataset, tsv, lmu_data, source.with_name("class.log"))
+        record = source_record(dataset, tsv, *published_tsv(call))
+    else:
+        record = source_record(dataset, tsv, () if entry.path else entry.url, entry.md5)
     write_text(source, canonical_json(record) + "\n")
 
 

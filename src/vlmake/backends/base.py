@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 from vlmake.prompts import Part
 
@@ -23,7 +23,8 @@ class Turn:
     parts: Sequence[Part]
 
 
-class SampleName(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SampleName:
     """Which row of which benchmark (its registered name, without a limit) a question is."""
 
     dataset: str

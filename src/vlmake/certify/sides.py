@@ -140,7 +140,7 @@ class Converted:
         assert answers.first_logits is not None
         logits = answers.first_logits[0].float().cpu().numpy()
         ended = output.finish_reason == "stop"
-        answer_ids = answers.ids[0][: output.completion_tokens - ended]
+        answer_ids = answers.ids[0][: (output.completion_tokens or 0) - ended]
         return Seen(ids, None if tiles is None else tiles.numpy(), logits, answer_ids, output.text.strip())
 
     def facts(self) -> dict[str, Any]:

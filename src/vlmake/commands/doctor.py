@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from vlmake import checkpoints, paths
 from vlmake.devices import VENDORS, visible_devices
 from vlmake.digests import checkpoint_files
 from vlmake.errors import VlmakeError
+from vlmake.own_benchmarks import look_at_all
 from vlmake.planning import Plan
 from vlmake.registry import load_registry, registry_folders
 from vlmake.run_config import config_files, load_config
@@ -37,9 +38,9 @@ class Finding(NamedTuple):
 def command(ctx: click.Context, registry: tuple[Path, ...]) -> None:
     """Check Python, disk, devices, torch and the registered files; exit 1 when something is wrong."""
     config = load_config({}, config_files())
-    plan = Plan(load_registry(registry_folders([*config.registry, *map(str, registry)])), config)
+    known, faults = look_at_all(load_registry(registry_folders([*config.registry, *map(str, registry)])), config)
     wrong = 0
-    for finding in _findings(plan):
+    for finding in _findings(Plan(known, config), faults):
         mark = {True: "ok   ", False: "WRONG", None: "     "}[finding.ok]
         click.echo(f"{mark} {finding.what}: {finding.detail}")
         wrong += finding.ok is False
@@ -49,7 +50,7 @@ def command(ctx: click.Context, registry: tuple[Path, ...]) -> None:
     click.echo("all is well")
 
 
-def _findings(plan: Plan) -> Iterator[Finding]:
+def _findings(plan: Plan, faults: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding(sys.version_info >= (3, 11), "python", f"{sys.version.split()[0]} at {sys.executable}")
     for library in ("snakemake", "torch", "transformers", "pyarrow", "pandas", "pillow"):
         yield _library(library)
@@ -60,7 +61,10 @@ def _findings(plan: Plan) -> Iterator[Finding]:
     yield _disk("benchmark files", paths.lmu_data(plan.config.lmu_data))
     yield from _models(plan)
     present = 0
+    yield from (Finding(False, f"dataset {name}", fault) for name, fault in faults.items())
     for name in plan.registry.datasets:
+        if name in faults:
+            continue
         if plan.tsv(name).is_file():
             present += 1
             yield _tsv(plan, name)

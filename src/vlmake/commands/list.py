@@ -9,6 +9,7 @@ import click
 
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.layers import read_layers
+from vlmake.own_benchmarks import look_at_all
 from vlmake.readiness import readiness
 from vlmake.registry import DatasetEntry, ModelEntry, load_registry, registry_folders
 from vlmake.run_config import config_files, load_config
@@ -18,6 +19,9 @@ _HEADS = {
     "models": ("name", "checkpoint", "class", "gpus", "verified", "environment", "aliases"),
 }
 
+_OWN = "LMUData"  # stands for a registry file where TSVs without an entry are listed
+_READ_AT_ONCE = 64 << 20  # bytes; larger TSVs are read by a run, and remembered from then on
+
 
 @click.command()
 @click.argument("kind", type=click.Choice(["models", "datasets"]))
@@ -26,10 +30,17 @@ _HEADS = {
 @click.option("--registry", multiple=True, type=click.Path(path_type=Path), help="Another registry folder.")
 def command(kind: str, family: str | None, as_json: bool, registry: tuple[Path, ...]) -> None:
     """List the registered models or datasets, by the registry file that introduces them."""
-    folders = registry_folders([*load_config({}, config_files()).registry, *map(str, registry)])
+    config = load_config({}, config_files())
+    folders = registry_folders([*config.registry, *map(str, registry)])
     known = load_registry(folders)
-    entries: Mapping[str, ModelEntry | DatasetEntry] = known.models if kind == "models" else known.datasets
+    notes: dict[str, str] = {}
     families = _families(folders, kind)
+    if kind == "datasets":
+        registered = set(known.datasets)
+        known, notes = look_at_all(known, config, _READ_AT_ONCE)
+        if own := sorted({*known.datasets, *notes} - registered):
+            families[_OWN] = own
+    entries: Mapping[str, ModelEntry | DatasetEntry] = known.models if kind == "models" else known.datasets
     if family is not None:
         if family not in families:
             hint = did_you_mean(family, families)
@@ -37,13 +48,19 @@ def command(kind: str, family: str | None, as_json: bool, registry: tuple[Path, 
         families = {family: families[family]}
     if as_json:
         listed = [
-            {"name": name, "family": group, **entries[name].model_dump(mode="json")}
+            {"name": name, "family": group, **(entries[name].model_dump(mode="json") if name in entries else {})}
+            | ({"fault": notes[name]} if name in notes else {})
             for group, names in families.items()
             for name in names
         ]
         click.echo(json.dumps(listed, ensure_ascii=False, indent=1))
     else:
-        _print_table(_HEADS[kind], {group: [_row(n, entries[n]) for n in names] for group, names in families.items()})
+        blank = ("",) * (len(_HEADS[kind]) - 2)
+        rows = {
+            group: [(name, *blank, notes[name]) if name in notes else _row(name, entries[name]) for name in names]
+            for group, names in families.items()
+        }
+        _print_table(_HEADS[kind], rows)
 
 
 def _families(folders: Iterable[Path], kind: str) -> dict[str, list[str]]:
@@ -87,7 +104,7 @@ def _dataset_row(name: str, entry: DatasetEntry) -> tuple[str, ...]:
         entry.images or "",
         entry.judge or "",
         entry.task,
-        entry.metric or "",
+        entry.dataset or entry.metric or "",
         ", ".join(entry.aliases),
         "; ".join(notes),
     )

@@ -9,12 +9,16 @@ import click
 import pyarrow.parquet as pq
 
 from vlmake import paths
+from vlmake.dataset_classes.asking import decode_class
+from vlmake.dataset_classes.process import class_call, log_outside_work
 from vlmake.decode import decode
 from vlmake.download import source_record
 from vlmake.images import ImageStore
-from vlmake.prompts import Part, check_columns, render
-from vlmake.registry import DatasetEntry, load_registry, prompt_template, registry_folders
-from vlmake.roundtrip import digest_of, shown_ids, tsv_facts
+from vlmake.own_benchmarks import with_own
+from vlmake.prompts import Part
+from vlmake.questions import check_askable, messages_of
+from vlmake.registry import DatasetEntry, load_registry, registry_folders
+from vlmake.roundtrip import digest_of, with_shown_images
 from vlmake.run_config import ImageRoundtrip, config_files, load_config
 
 
@@ -30,25 +34,29 @@ def command(dataset: str, tsv: Path, image_roundtrip: ImageRoundtrip | None, reg
     VLMEvalKit saves in another form has that form behind its digest.
     """
     config = load_config({"image_roundtrip": image_roundtrip} if image_roundtrip else {}, config_files())
-    known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
+    known = with_own(load_registry(registry_folders([*config.registry, *map(str, registry)])), [dataset], config)
     entry = known.dataset(dataset)
     limited = paths.parse_dataset(known.resolve_dataset(dataset))
-    image_root = paths.image_root(limited.base, paths.lmu_data(config.lmu_data))
+    lmu_data = paths.lmu_data(config.lmu_data)
     with tempfile.TemporaryDirectory(prefix="vlmake-") as folder:
         samples, images = Path(folder) / "samples.parquet", Path(folder) / "images.arrow"
-        decode(tsv, source_record(limited.base, tsv), image_root, samples, images)
+        source = source_record(limited.base, tsv)
+        if entry.dataset is None:
+            decode(tsv, source, paths.image_root(limited.base, lmu_data), samples, images)
+        else:
+            call = class_call(entry, str(limited), tsv, lmu_data, log_outside_work(dataset))
+            decode_class(call, source, samples, images)
         with ImageStore(images) as store:
             rows = pq.read_table(samples).slice(0, limited.limit)
-            facts = tsv_facts(rows.schema.metadata, str(samples))
-            check_columns(rows.column_names, prompt_template(entry))
+            check_askable(rows.column_names, entry)
+            if config.image_roundtrip == "vlmevalkit" and entry.dataset is None:
+                rows = with_shown_images(rows, str(samples))
             for row in rows.to_pylist():
-                if config.image_roundtrip != "off":
-                    row["images"] = shown_ids(row["images"], row.get("image_path"), facts)
                 click.echo(json.dumps(_line(row, entry, store), ensure_ascii=False))
 
 
 def _line(row: dict[str, Any], entry: DatasetEntry, store: ImageStore) -> dict[str, Any]:
-    messages = render(prompt_template(entry), row, row["images"])
+    messages = messages_of(row, entry)
     line = {"index": row["index"], "messages": [_shown(part, store) for part in messages]}
     return line | ({"image_error": row["image_error"]} if row["image_error"] else {})
 

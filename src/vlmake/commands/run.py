@@ -20,6 +20,7 @@ from vlmake.commands.arguments import Passed, has_option, option_values, split_t
 from vlmake.devices import visible_devices
 from vlmake.errors import VlmakeError
 from vlmake.layers import read_yaml
+from vlmake.own_benchmarks import named_datasets, with_own
 from vlmake.planning import Plan
 from vlmake.readiness import readiness
 from vlmake.registry import load_registry, registry_folders
@@ -77,8 +78,10 @@ def command(
     _check_work_dir(work_dir)
     config = _configuration(passed.options, limit)
     folders = [*config.registry, *map(str, registry)]
-    plan = Plan(load_registry(registry_folders(folders)), config)
+    named = [*datasets, *named_datasets(passed.targets, config.data_dir), *config.datasets]
+    plan = Plan(with_own(load_registry(registry_folders(folders)), named, config, work_dir), config)
     pairs = _pairs(plan, models, datasets, passed.targets, limit)
+    results = [file for pair in pairs for file in plan.results(*pair)]  # refuses what cannot be run
     inferred = [(model, part) for model, dataset in pairs for part in plan.parts(dataset) or [dataset]]
     if fresh and not pairs:
         raise VlmakeError("--fresh asks models again: name models and datasets, or their result files")
@@ -94,14 +97,14 @@ def command(
     elif mode == "infer":
         targets = [paths.predictions(*pair) for pair in inferred]
     else:
-        targets = [file for pair in pairs for file in plan.results(*pair)]
+        targets = results
     command_line = _command(passed, targets, work_dir, folders, lmu_data, _gpu_jobs(asked), verbose)
     if code := _snakemake(command_line):
         _explain(command_line)
         ctx.exit(code)
     if not is_dry_run(passed.options):
-        _show(work_dir, [] if mode == "infer" else pairs, config.data_dir)
-        _say_what_else(plan, pairs if mode == "all" and not passed.targets else [])
+        _show(work_dir, [pair for pair in pairs if mode == "all" and plan.is_scored(pair[1])], config.data_dir)
+        _say_what_else(plan, pairs if mode == "all" and not passed.targets else [], work_dir)
 
 
 def _configuration(options: Sequence[str], limit: int | None) -> RunConfig:
@@ -287,14 +290,14 @@ def _show(work_dir: Path, pairs: Pairs, data_dir: str) -> None:
     print_scores([pair for pair in pairs if (work_dir / paths.score_json(*pair)).is_file()], work_dir)
 
 
-def _say_what_else(plan: Plan, pairs: Pairs) -> None:
+def _say_what_else(plan: Plan, pairs: Pairs, work_dir: Path) -> None:
     """Say of every run that ends in no score what it ends in, and why."""
     for model, dataset in pairs:
         ready = readiness(plan.registry.dataset(dataset))
         if ready.result != "score":
             print(f"{model} on {dataset}: no score: {ready.reason}", file=sys.stderr)
             for file in plan.results(model, dataset):
-                print(f"  {file}", file=sys.stderr)
+                print(f"  {work_dir / file}", file=sys.stderr)
 
 
 def _report_is_old(work_dir: Path) -> bool:

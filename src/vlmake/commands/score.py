@@ -1,11 +1,13 @@
 """``vlmake score``: score predictions that exist already."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from vlmake import __version__
 from vlmake.errors import VlmakeError
+from vlmake.own_benchmarks import with_own
 from vlmake.readiness import readiness
 from vlmake.registry import load_registry, registry_folders
 from vlmake.run_config import config_files, load_config
@@ -31,15 +33,14 @@ def command(
     registry: tuple[Path, ...],
 ) -> None:
     """Score predictions that exist already; no model is needed and nothing is downloaded."""
-    from vlmake.paths import parse_dataset
+    from vlmake.paths import lmu_data, parse_dataset
     from vlmake.predictions_io import complete, read_predictions
     from vlmake.samples import read_text_samples
     from vlmake.score_files import items_jsonl, write_detail, write_table
     from vlmake.scoring import ScoringSpec, score
-    from vlmake.store import write_text
 
     config = load_config({"protocol": protocol} if protocol else {}, config_files())
-    known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
+    known = with_own(load_registry(registry_folders([*config.registry, *map(str, registry)])), [dataset], config)
     name, entry = known.resolve_dataset(dataset), known.dataset(dataset)
     _check_files({"--tsv": tsv, "--predictions": predictions}, out, items)
     samples = read_text_samples(tsv)
@@ -47,19 +48,34 @@ def command(
     answers, _ = complete(given, samples, str(predictions))
     first = slice(parse_dataset(name).limit)
     missing = len(set(samples["index"][first]) - set(given["index"]))
+    provenance = {"predictions": predictions.name, "tsv": tsv.name, "vlmake": __version__}
+    if entry.dataset is not None:
+        from vlmake.dataset_classes.evaluating import Answer, score_by_class
+        from vlmake.dataset_classes.process import class_call, log_outside_work
+
+        call = class_call(entry, name, tsv, lmu_data(config.lmu_data), log_outside_work(name))
+        rows = [Answer(*row) for row in answers[first].itertuples(index=False, name=None)]
+        by_class = score_by_class(call, predictions.stem, entry.judge, rows)
+        by_class.write(out, out.with_suffix(".json"), provenance)
+        _finish(missing, len(rows), items, by_class.items_jsonl)
+        return
     if entry.metric is None:
         raise VlmakeError(f"dataset '{name}' cannot be scored: {readiness(entry).reason}")
     spec = ScoringSpec(name, entry.task, entry.metric, config.protocol)
     result = score(samples[first], answers[first], spec)
     write_table(result, out)
-    provenance = {"predictions": predictions.name, "tsv": tsv.name, "vlmake": __version__}
     write_detail(result, provenance, out.with_suffix(".json"))
+    _finish(missing, len(samples[first]), items, lambda: items_jsonl(result))
+
+
+def _finish(missing: int, total: int, items: Path | None, lines: Callable[[], str]) -> None:
+    """Say how many samples have no prediction, and write one line a sample where that is wanted."""
     if missing:
-        click.echo(
-            f"{missing} of {len(samples[first])} samples have no prediction; they count as model_error", err=True
-        )
+        click.echo(f"{missing} of {total} samples have no prediction; they count as model_error", err=True)
     if items is not None:
-        write_text(items, items_jsonl(result))
+        from vlmake.store import write_text
+
+        write_text(items, lines())
 
 
 def _check_files(inputs: dict[str, Path], out: Path, items: Path | None) -> None:

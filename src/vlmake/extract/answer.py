@@ -18,6 +18,8 @@ class Extraction(NamedTuple):
 
     ``found`` is False when no rule settled the answer. ``answer`` is then None, or the word by which the emulated
     tool reports it (``Unknown``). The place is None where the text that the rule saw is not the prediction's own.
+    ``confidence`` is ``high``, ``medium`` or ``low``, by the rule (``vlmake.extract.strict_confidence``); None where
+    nothing was found, and in the protocols of VLMEvalKit, which know no such thing.
     """
 
     answer: str | None
@@ -25,6 +27,7 @@ class Extraction(NamedTuple):
     start: int | None = None
     end: int | None = None
     found: bool = True
+    confidence: str | None = None
 
 
 def unresolved(rule: str, answer: str | None = None) -> Extraction:

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from vlmake.extract.answer import STRICT, Extraction, unresolved
-from vlmake.extract.strict import final_text, stripped, without_boxes
+from vlmake.extract.strict import core, final_text
 from vlmake.extract.vlmevalkit_view import as_text
 from vlmake.extract.vqa import gold_texts, whole_text
 
@@ -26,7 +26,7 @@ def _final(prediction: str | None) -> Extraction:
     final = final_text(prediction)
     if final.problem:
         return unresolved(final.problem)
-    kept = stripped(without_boxes(final.plain))
+    kept = core(final.plain)
     if not kept.text:
         return unresolved("empty")
     return Extraction(" ".join(kept.text.split()), "whole_text", *kept.span(0, len(kept.text)))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from vlmake.extract import multiple_choice
 from vlmake.extract.answer import STRICT, Extraction
+from vlmake.extract.asked import questions
 from vlmake.extract.strict_vqa import read_text, tidy
 from vlmake.extract.vlmevalkit_view import as_text
 from vlmake.extract.vqa import gold_texts
@@ -22,8 +23,8 @@ def extract(frame: pd.DataFrame, protocol: str) -> list[Extraction]:
     if protocol != STRICT:
         return multiple_choice.extract(_as_choice(frame), protocol)
     letters = multiple_choice.extract(frame, protocol)
-    rows = zip(letters, _is_open(frame), frame["raw"], strict=True)
-    return [read_text(text) if is_open else letter for letter, is_open, text in rows]
+    rows = zip(letters, _is_open(frame), frame["raw"], questions(frame), strict=True)
+    return [read_text(text, question) if is_open else letter for letter, is_open, text, question in rows]
 
 
 def gold(frame: pd.DataFrame, protocol: str) -> list[Any]:

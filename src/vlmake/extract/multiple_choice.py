@@ -2,12 +2,14 @@
 
 import re
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
 from vlmake.extract.answer import MAIN, STRICT, Extraction, unresolved
+from vlmake.extract.asked import questions
 from vlmake.extract.strict_choice import read_choice
 from vlmake.extract.vlmevalkit_view import as_text
 
@@ -22,6 +24,7 @@ _REFUSALS = (
     "Cannot determine the answer",
 )
 _BLANKED = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
+_SHORT = 32  # characters up to which equal texts, of which answers are full, are read once
 _LAST_TOKENS = 5  # a letter counts when its place is greater than the number of tokens minus this
 _DECLARED = re.compile(r"answer\s+is\s+\**([ABCD])", re.IGNORECASE)
 _TOKENS = {letter: re.compile(rf"(?<!\S){letter}(?!\S)") for letter in string.ascii_uppercase}
@@ -31,7 +34,8 @@ def extract(frame: pd.DataFrame, protocol: str) -> list[Extraction]:
     """Return the answer of every row; see ``vlmake.extract.registry.Extractor``."""
     options = _options(frame)
     if protocol == STRICT:
-        return [read_choice(text, choices) for text, choices in zip(frame["raw"], options, strict=True)]
+        asked = zip(frame["raw"], options, questions(frame), strict=True)
+        return [read_choice(text, choices, question) for text, choices, question in asked]
     rows = zip(frame["prediction"], frame["raw"], options, strict=True)
     return [read_as_vlmevalkit(seen, raw, choices, protocol == MAIN) for seen, raw, choices in rows]
 
@@ -53,11 +57,12 @@ def read_as_vlmevalkit(text: str, raw: str | None, options: Mapping[str, str], d
         declared: Whether ``answer is`` and a letter counts (main since May 2026, with no word end after the letter,
             so that ``The answer is cat`` gives C) or not (ms-vlmeval).
     """
-    answer = _by_letter(text, options, declared) or _by_option_text(text, options) or unresolved("none")
+    by_letter = _by_letter_once if len(text) <= _SHORT else _by_letter
+    answer = by_letter(text, tuple(options), declared) or _by_option_text(text, options) or unresolved("none")
     return answer if text == raw else answer._replace(start=None, end=None)
 
 
-def _by_letter(text: str, options: Mapping[str, str], declared: bool) -> Extraction | None:
+def _by_letter(text: str, options: Sequence[str], declared: bool) -> Extraction | None:
     if _FAILED in text:
         return None
     for phrase in _REFUSALS:
@@ -76,6 +81,9 @@ def _by_letter(text: str, options: Mapping[str, str], declared: bool) -> Extract
     if found and found[1].upper() in options:
         return Extraction(found[1].upper(), "answer_is", *found.span(1))
     return None
+
+
+_by_letter_once = lru_cache(maxsize=8192)(_by_letter)
 
 
 def _by_option_text(text: str, options: Mapping[str, str]) -> Extraction | None:

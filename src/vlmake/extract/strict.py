@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from vlmake.extract.strict_clean import Plain, clean, stripped, unmarked
 
-_PLAIN = re.compile(r"[A-Za-z0-9 .,;!?'()\n-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9 .,;:!?'()-]*")
 _THOUGHTS = r"(?:think|thinking|thought|thoughts|reasoning|reason|reflection|analysis|scratchpad|seed:think)"
 _OPEN_THOUGHT = re.compile(
     rf"<\|?{_THOUGHTS}\|?>|◁think▷|<\|begin_of_thought\|>|\[THINK\]|<\|channel\|>analysis<\|message\|>", re.IGNORECASE
@@ -36,6 +36,15 @@ _OWN_TURN = re.compile(
 )
 _OWN_REPLY = re.compile(r"\n[ \t]*(?:#{1,4}\s*)?(?:assistant|gpt|response|助手)\s*[:：]", re.IGNORECASE)
 
+_FIELD = re.compile(
+    r"[\"'](?:final[_ ]?answer|answer|choice|prediction|option|result|答案|选项)[\"']\s*:\s*"
+    r"(?:\"(?P<double>[^\"\n]*)\"|'(?P<single>[^'\n]*)'|(?P<bare>[^\s\"',{}\[\]]+))",
+    re.IGNORECASE,
+)
+_ONLY_FIELD = re.compile(
+    r"\s*\{\s*[\"'][^\"'\n]{1,40}[\"']\s*:\s*(?:\"(?P<double>[^\"\n]*)\"|'(?P<single>[^'\n]*)'|(?P<bare>[^\s\"',{}\[\]]+))\s*\}\s*"
+)
+
 
 class Final(NamedTuple):
     """What a prediction says in the end: its cleaned text, with marks, or the reason why there is none."""
@@ -55,20 +64,28 @@ def final_text(prediction: str | None) -> Final:
     if prediction is None:
         return Final(nothing, "no_prediction")
     plain = Plain(prediction, range(len(prediction)))
-    if not _PLAIN.fullmatch(prediction):
-        start, end = 0, len(prediction)
-        if any(tag in prediction for tag in _TAGS):
-            for closed in _CLOSED_THOUGHT.finditer(prediction):
-                start = closed.end()
-            if _OPEN_THOUGHT.search(prediction, start):
-                return Final(nothing, "truncated")
-            for tag in _ANSWER_TAG.finditer(prediction, start):
-                if tag[2].strip():
-                    start, end = tag.span(2)
-        plain = clean(_own_turn(plain.part(start, end)))
+    if not _PLAIN.fullmatch(prediction) or _OWN_TURN.match(prediction):
+        place = spoken_place(prediction)
+        if place is None:
+            return Final(nothing, "truncated")
+        plain = clean(_own_turn(plain.part(*place)))
     if not any(map(str.isalnum, plain.text)) and not unmarked(plain).text.strip(" \t\r\n.…,·-_"):
         return Final(nothing, "empty")
     return Final(plain)
+
+
+def spoken_place(prediction: str) -> tuple[int, int] | None:
+    """Return where the answer stands: behind the reasoning, inside an answer tag; None for unclosed reasoning."""
+    start, end = 0, len(prediction)
+    if any(tag in prediction for tag in _TAGS):
+        for closed in _CLOSED_THOUGHT.finditer(prediction):
+            start = closed.end()
+        if _OPEN_THOUGHT.search(prediction, start):
+            return None
+        for tag in _ANSWER_TAG.finditer(prediction, start):
+            if tag[2].strip():
+                start, end = tag.span(2)
+    return start, end
 
 
 def _own_turn(plain: Plain) -> Plain:
@@ -90,3 +107,16 @@ def _own_turn(plain: Plain) -> Plain:
 def core(plain: Plain) -> Plain:
     """Return the text without marks and without blanks at its ends."""
     return stripped(unmarked(plain))
+
+
+def last_field(plain: Plain) -> Plain | None:
+    """Return the value of the last ``"answer": …`` of JSON in a text, or of the only field of an object."""
+    if "{" not in plain.text:
+        return None
+    match = _ONLY_FIELD.fullmatch(plain.text)
+    for match in _FIELD.finditer(plain.text):
+        pass
+    if not match:
+        return None
+    group = next(name for name in ("double", "single", "bare") if match[name] is not None)
+    return plain.part(*match.span(group))

@@ -20,6 +20,13 @@ _DROPPED = re.compile(
     re.MULTILINE,
 )
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|~~")
+_MATHS = re.compile(
+    r"\\[dt]?frac\s*\{(?P<top>[^{}]*)\}\s*\{(?P<bottom>[^{}]*)\}|\\[dt]?frac\s*(?P<over>\d)\s*(?P<under>\d)"
+    r"|\\(?P<word>pi|cdot|times|degree|leq|geq|le|ge|pm|infty|angle|triangle|sqrt)(?![A-Za-z])\s?|\^\s*(?:\{\s*)?\\circ(?:\s*\})?(?P<circle>)"
+)
+_SYMBOLS = {"pi": "π", "cdot": "·", "times": "×", "degree": "°", "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "pm": "±"} | {
+    "infty": "∞", "angle": "∠", "triangle": "△", "sqrt": "√"
+}  # fmt: skip
 _SPACE = re.compile(r"\\[,;: ]|\\quad\b|\\qquad\b")
 _ESCAPED = re.compile(r"\\([%$#&_{}])")
 _LATEX_TEXT = re.compile(
@@ -32,7 +39,7 @@ _BOX_OPEN, _BOX_CLOSE = "\ue000", "\ue001"
 _BOLD_OPEN, _BOLD_CLOSE = "\ue002", "\ue003"
 _MARKS = re.compile(f"[{_BOX_OPEN}-{_BOLD_CLOSE}]")
 _BOLD_PIECE = re.compile(f"{_BOLD_OPEN}([^{_BOX_OPEN}-{_BOLD_CLOSE}]*){_BOLD_CLOSE}")
-_SINGLE = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "【": "[", "】": "]", "『": '"', "』": '"'})
+_SINGLE = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "【": "[", "】": "]", "『": '"', "』": '"', "−": "-"})
 
 
 class Plain(NamedTuple):
@@ -65,6 +72,11 @@ def clean(plain: Plain) -> Plain:
     plain = _replace(plain, _BOLD, _bold)
     plain = _replace(plain, _DROPPED, lambda match: iter(()))
     return _replace(plain, _ESCAPED, lambda match: iter([(match[1], 1)])) if "\\" in plain.text else plain
+
+
+def maths(plain: Plain) -> Plain:
+    r"""Return the text with the commonest LaTeX as options write it: ``\frac{1}{6}`` is 1/6, ``\pi`` is π."""
+    return _replace(plain, _MATHS, _maths) if "\\" in plain.text else plain
 
 
 def plain_text(text: str) -> str:
@@ -100,12 +112,13 @@ def stripped(plain: Plain, characters: str | None = None) -> Plain:
 def _compatible(run: str) -> Iterator[tuple[str, int]]:
     """Yield each character in its compatible form (full-width letters become plain), invisible ones left out.
 
-    Raised, lowered and fraction characters stay: m² is not m2, and 3½ is not 31/2.
+    Raised, lowered, fraction and circled characters stay: m² is not m2, 3½ is not 31/2, and ①② is not 12.
     """
     for offset, letter in enumerate(run):
         if unicodedata.category(letter) == "Cf" or "\ufe00" <= letter <= "\ufe0f":
             continue  # zero-width characters, marks of direction, variation selectors
-        if unicodedata.decomposition(letter).startswith(("<super>", "<sub>", "<fraction>")):
+        kind = unicodedata.decomposition(letter)
+        if kind.startswith(("<super>", "<sub>", "<fraction>")) or (kind.startswith("<circle>") and letter.isdigit()):
             yield letter, offset
         else:
             yield unicodedata.normalize("NFKC", letter.translate(_SINGLE)), offset
@@ -114,6 +127,19 @@ def _compatible(run: str) -> Iterator[tuple[str, int]]:
 def _group(match: re.Match[str]) -> Iterator[tuple[str, int]]:
     offset = match.start(1) - match.start()
     return ((letter, offset + n) for n, letter in enumerate(match[1]))
+
+
+def _maths(match: re.Match[str]) -> Iterator[tuple[str, int]]:
+    if match["word"]:
+        yield _SYMBOLS[match["word"]], 0
+    elif match["circle"] is not None:
+        yield "°", 0
+    else:
+        for group, between in (("top" if match["top"] is not None else "over", "/"), ("bottom" if match["bottom"] is not None else "under", "")):
+            offset = match.start(group) - match.start()
+            yield from ((letter, offset + n) for n, letter in enumerate(match[group]))
+            if between:
+                yield between, offset
 
 
 def _bold(match: re.Match[str]) -> Iterator[tuple[str, int]]:

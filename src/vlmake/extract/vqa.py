@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from vlmake.extract.answer import STRICT, Extraction, unresolved
+from vlmake.extract.asked import questions
 from vlmake.extract.strict_vqa import read_text, tidy
 from vlmake.extract.vlmevalkit_view import as_text
 
@@ -15,7 +16,7 @@ _LONGEST_LIST = 100_000
 def extract(frame: pd.DataFrame, protocol: str) -> list[Extraction]:
     """Return the answer of every row; VLMEvalKit takes the whole prediction."""
     if protocol == STRICT:
-        return [read_text(text) for text in frame["raw"]]
+        return [read_text(text, question) for text, question in zip(frame["raw"], questions(frame), strict=True)]
     rows = zip(frame["prediction"], frame["raw"], strict=True)
     return [whole_text(seen, raw) for seen, raw in rows]
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import pandas as pd
 
-from vlmake.errors import VlmakeError
 from vlmake.extract import vqa
 from vlmake.extract.vqa import extract
 
@@ -12,7 +11,5 @@ __all__ = ["extract", "gold"]
 
 
 def gold(frame: pd.DataFrame, protocol: str) -> list[Any]:
-    """Return the annotators' texts of every row; VlmakeError where the benchmark has no such column."""
-    if "answers" not in frame:
-        raise VlmakeError("the benchmark has no column 'answers' with one text an annotator, which its metric needs")
-    return vqa.gold(frame.assign(answer=frame["answers"]), protocol)
+    """Return the annotators' texts of every row: those of ``answers``, where a benchmark has it, else of ``answer``."""
+    return vqa.gold(frame.assign(answer=frame["answers"]) if "answers" in frame else frame, protocol)

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from vlmake.extract.answer import STRICT, Extraction, unresolved
+from vlmake.extract.asked import questions
 from vlmake.extract.strict_yes_no import read_yes_no
 from vlmake.extract.vlmevalkit_view import as_text
 from vlmake.extract.vqa_text import strip_punctuation
@@ -23,9 +24,7 @@ _STRICT_GOLD = {"yes": "Yes", "no": "No"}
 def extract(frame: pd.DataFrame, protocol: str) -> list[Extraction]:
     """Return the answer of every row; see ``vlmake.extract.registry.Extractor``."""
     if protocol == STRICT:
-        questions = frame["question"] if "question" in frame else [None] * len(frame)
-        asked = [question if isinstance(question, str) else None for question in questions]  # an empty cell is NaN
-        return [read_yes_no(text, question) for text, question in zip(frame["raw"], asked, strict=True)]
+        return [read_yes_no(text, question) for text, question in zip(frame["raw"], questions(frame), strict=True)]
     return [read_as_vlmevalkit(seen, raw) for seen, raw in zip(frame["prediction"], frame["raw"], strict=True)]
 
 

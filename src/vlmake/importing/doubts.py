@@ -19,7 +19,7 @@ BLANK_MEANS_NOTHING = frozenset({".xlsx", ".tsv", ".csv"})
 """Formats in which a blank cell is all that is left of '' as of a text that pandas reads as missing."""
 
 EXPLANATIONS = {
-    "cut": f"exactly {CELL_UNITS:,} units long, what a cell holds: the end is lost",
+    "cut": f"as long as a cell, {CELL_UNITS:,} units: the end is lost",
     "emptied": "a blank cell: the answer was '', or NA, nan, None, null or the like; imported as ''",
     "renumbered": "a number where a text was written: 007 comes back as 7, 7 as 7.0, a formula as 0",
     "boolean": "a truth value where a text was written",
@@ -69,7 +69,7 @@ def _row(record: Record, ending: str, repeated: bool, floats: bool) -> ImportedR
     if text is None and status in (None, "ok", "empty") and ending in BLANK_MEANS_NOTHING:
         text = ""
         doubts.append("emptied")
-    if text is not None and ending == ".xlsx" and CELL_UNITS in (len(text), _units(text)):
+    if text is not None and ending == ".xlsx" and _fills_a_cell(text):
         doubts.append("cut")
     if text is not None and text.lstrip().startswith(_FAILURES):
         doubts.append("failed")
@@ -89,8 +89,12 @@ def _all_end_in_point_zero(records: Sequence[Record]) -> bool:
     return bool(texts) and all(text.endswith(".0") and text[:-2].lstrip("-").isdecimal() for text in texts)
 
 
-def _units(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+def _fills_a_cell(text: str) -> bool:
+    """Tell a text as long as a cell, or one unit shorter where a cut through a character of two took all of it."""
+    if len(text) <= CELL_UNITS // 2 - 1:
+        return False
+    units = len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return CELL_UNITS in (len(text), units) or (units == CELL_UNITS - 1 and units != len(text))
 
 
 def count_doubts(rows: Sequence[ImportedRow], most: int = 5) -> dict[str, dict[str, Any]]:

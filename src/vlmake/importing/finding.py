@@ -88,8 +88,9 @@ def find(source: Path, registry: Registry, dataset: str | None, form: Format) ->
     _refuse_mixture(source, wanted)
     files = _newest(wanted, source)
     pickled = {name: file for name, file in pickled.items() if name not in files and dataset in (None, name)}
-    hints = _hints(strange, names)
-    if not files and found:
+    hints = [*_in_parts(files, registry), *_hints(strange, names)]
+    files = {name: one for name, one in files.items() if not registry.datasets[name].parts}
+    if not wanted and found:
         raise VlmakeError(f"{source} holds no {dataset}; it holds {', '.join(sorted({one.dataset for one in found}))}")
     if not files:
         raise VlmakeError(_nothing(source, dataset, pickled, hints))
@@ -168,14 +169,23 @@ def _split(file: Path, names: Names) -> tuple[str, str]:
     return stem[:place], stem[place + 1 :]
 
 
+def _in_parts(files: Mapping[str, Found], registry: Registry) -> list[str]:
+    """Return a line for each dataset that is never run itself: VLMEvalKit scores its parts from files of their own."""
+    return [
+        f"{one.file.name}: {name} is made of parts; import the files of {', '.join(registry.datasets[name].parts)}"
+        for name, one in files.items()
+        if registry.datasets[name].parts
+    ]
+
+
 def _hints(strange: Sequence[Path], names: Names) -> list[str]:
     """Return a line for each of the first files that look like predictions of a misspelt dataset."""
     lines = []
-    for file in strange:
+    for file in strange[:_LOOKED_AT]:
         log = log_name(file)
         name = log.task if log else _split(file, names)[1]
-        if not name or file.suffix in PICKLES or any(name.startswith(f"{known}_") for known in names):
-            continue  # VLMEvalKit's other files go on after the dataset
+        if not name or file.suffix in PICKLES or _goes_on_after_a_dataset(name, names):
+            continue
         hint = did_you_mean(name, [*TASKS, *names] if log else names)
         if hint or log:
             lines.append(f"{file.name}: '{name}' is no registered dataset{hint}")
@@ -185,6 +195,14 @@ def _hints(strange: Sequence[Path], names: Names) -> list[str]:
 
 
 _MOST_HINTS = 5
+_LOOKED_AT = 100  # a search for like names takes milliseconds
+_PART_OF_A_NAME = re.compile(r"[A-Z0-9_]+")  # as in MMBench_DEV_EN_V11
+
+
+def _goes_on_after_a_dataset(name: str, names: Names) -> bool:
+    """Tell a name such as ``MME_auxmatch``: one of VLMEvalKit's other files, and no misspelt dataset."""
+    more = [name.removeprefix(f"{known}_") for known in names if name.startswith(f"{known}_")]
+    return bool(more) and not _PART_OF_A_NAME.fullmatch(min(more, key=len))
 
 
 def _refuse_mixture(source: Path, found: Sequence[Found]) -> None:

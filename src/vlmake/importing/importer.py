@@ -62,15 +62,15 @@ def import_files(
     Raises VlmakeError for a damaged file, for predictions of other rows, and where no log can be matched at all.
     """
     done: dict[str, ImportedDataset] = {}
-    unmatched: list[str] = []
+    unmatched: list[UnmatchedError] = []
     for dataset, found in sorted(findings.files.items()):
         try:
             done[dataset] = _import_file(found, benchmarks[dataset], index_field)
         except UnmatchedError as error:
-            unmatched.append(str(error))
+            unmatched.append(error)
     if not done:
-        raise VlmakeError(unmatched[0])
-    return done, unmatched
+        raise unmatched[0]
+    return done, [str(error) for error in unmatched]
 
 
 def _import_file(found: Found, benchmark: Benchmark, index_field: str | None) -> ImportedDataset:

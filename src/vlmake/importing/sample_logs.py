@@ -137,9 +137,7 @@ def _record(file: Path, place: str, index: str, line: dict[str, Any]) -> Record:
     filtered = _first_text(line["filtered_resps"])
     raw = _first_text(line["resps"]) if line.get("resps") else filtered
     if raw is None or _is_likelihood(line.get("resps") or line["filtered_resps"]):
-        raise VlmakeError(
-            f"{file}: {place} holds no text; a task of likelihoods has no predictions to import"
-        )
+        raise VlmakeError(f"{file}: {place} holds no text; a task of likelihoods has no predictions to import")
     prediction, thinking = _without_thought(raw, filtered)
     return Record(place, index, whole_characters(prediction), None, whole_characters(thinking))
 

@@ -1,14 +1,9 @@
 """CIDEr-D: agreement of captions with references, rare n-grams weighing more than those that every row has."""
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
 import numpy as np
 
 from vlmake.metrics.base import Floats
-from vlmake.metrics.captions import ORDERS, Caption, Ngram
+from vlmake.metrics.captions import ORDERS, Corpus, Entries, Ints, Order
 
 SIGMA = 6.0
 """Width of the penalty for another length, in n-grams of two words."""
@@ -16,13 +11,7 @@ SIGMA = 6.0
 SCALE = 10.0
 
 
-class _Weighted(NamedTuple):
-    weights: dict[Ngram, float]
-    norms: list[float]  # one an order
-    pairs: int  # n-grams of two words, CIDEr-D's length
-
-
-def cider(captions: Sequence[Caption], references: Sequence[Sequence[Caption]]) -> Floats:
+def cider(corpus: Corpus) -> Floats:
     """Return CIDEr-D of every row, 0 to 10.
 
     An n-gram weighs its count times log(rows / rows whose references have it), so the score depends on which rows are
@@ -31,44 +20,31 @@ def cider(captions: Sequence[Caption], references: Sequence[Sequence[Caption]]) 
     Source: Vedantam et al. 2015 (arXiv 1411.5726) with clipping and the Gaussian penalty of length ("CIDEr-D"), the
     one that COCO evaluations call CIDEr.
     """
-    having: Counter[Ngram] = Counter()
-    for others in references:
-        having.update(set().union(*(other.counts for other in others)))
-    highest = math.log(len(references)) if references else 0.0
-    rarity = {ngram: highest - math.log(rows) for ngram, rows in having.items()}
-    return np.array(
-        [
-            _row(_weighted(caption, rarity, highest), [_weighted(other, rarity, highest) for other in others])
-            for caption, others in zip(captions, references, strict=True)
-        ],
-        dtype=np.float64,
-    )
+    row = corpus.reference_row
+    similarity = np.sum([_cosines(order, row, len(corpus.caption_words)) for order in corpus.orders], axis=0) / ORDERS
+    difference = _pairs(corpus.caption_words)[row] - _pairs(corpus.reference_words)
+    similarity *= np.exp(-(difference**2) / (2 * SIGMA**2))
+    references = np.bincount(row, minlength=len(corpus.caption_words))
+    return SCALE * np.bincount(row, similarity, len(references)) / np.maximum(references, 1)
 
 
-def _weighted(caption: Caption, rarity: Mapping[Ngram, float], highest: float) -> _Weighted:
-    """Return a caption's n-gram weights; ``highest`` is the rarity of an n-gram that no reference has."""
-    weights = {ngram: count * rarity.get(ngram, highest) for ngram, count in caption.counts.items()}
-    squares = [0.0] * ORDERS
-    for ngram, weight in weights.items():
-        squares[len(ngram) - 1] += weight * weight
-    return _Weighted(weights, [math.sqrt(square) for square in squares], max(0, caption.words - 1))
+def _cosines(order: Order, row: Ints, rows: int) -> Floats:
+    """Return for every reference the cosine with its caption, the caption's weights clipped at the reference's."""
+    # In how many rows references have the n-gram: each row counts once.
+    having = np.unique(row[order.references.text] * order.kinds + order.references.ngram) % max(order.kinds, 1)
+    rarity = np.log(max(rows, 1)) - np.log(np.maximum(np.bincount(having, minlength=order.kinds), 1))
+    ours, theirs = (entries.times * rarity[entries.ngram] for entries in (order.captions, order.references))
+    weights = theirs[order.shared]
+    products = np.minimum(ours[order.partner], weights) * weights
+    norms = _norms(order.captions, ours, rows)[row] * _norms(order.references, theirs, len(row))
+    totals = np.bincount(order.references.text[order.shared], products, len(row))
+    return np.divide(totals, norms, out=np.zeros(len(row)), where=norms > 0)
 
 
-def _row(caption: _Weighted, references: Sequence[_Weighted]) -> float:
-    return SCALE * sum(_similarity(caption, reference) for reference in references) / len(references)
+def _norms(entries: Entries, weights: Floats, texts: int) -> Floats:
+    return np.sqrt(np.bincount(entries.text, weights**2, texts))
 
 
-def _similarity(caption: _Weighted, reference: _Weighted) -> float:
-    """Return the mean over orders of the clipped cosine, times the penalty of length."""
-    products = [0.0] * ORDERS
-    for ngram, weight in caption.weights.items():
-        other = reference.weights.get(ngram)
-        if other:
-            products[len(ngram) - 1] += min(weight, other) * other
-    cosines = sum(
-        product / (own * other)
-        for product, own, other in zip(products, caption.norms, reference.norms, strict=True)
-        if own and other
-    )
-    difference = caption.pairs - reference.pairs
-    return cosines / ORDERS * math.exp(-(difference**2) / (2 * SIGMA**2))
+def _pairs(words: Ints) -> Ints:
+    """Return how many n-grams of two words texts have, which is the length that CIDEr-D compares."""
+    return np.maximum(words - 1, 0)

@@ -55,7 +55,7 @@ def table(judged: pd.DataFrame) -> ScoreTable:
 
 def _numbers(judged: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     try:
-        return np.array([int(index) for index in judged["index"]], dtype=np.int64)
+        return judged["index"].to_numpy(dtype=object).astype(np.int64)
     except (ValueError, OverflowError):
         odd = next((index for index in judged["index"] if not index.isdecimal()), max(judged["index"], key=len))
         raise VlmakeError(
@@ -64,7 +64,7 @@ def _numbers(judged: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.int64]
 
 
 def _has_gold(judged: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    return np.array([gold not in ("", "nan", "NAN") for gold in judged["gold"]], dtype=bool)
+    return ~judged["gold"].isin(["", "nan", "NAN"]).to_numpy(dtype=bool)
 
 
 METRIC = Metric(hits=equal_hits, table=table, group_hits=group_hits)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from vlmake.metrics.base import Floats, Metric, Overall, ScoreTable, mean, one_row
-from vlmake.metrics.captions import ORDERS, read_caption
+from vlmake.metrics.captions import ORDERS, read_corpus
 from vlmake.metrics.captions_bleu import corpus_bleu
 from vlmake.metrics.captions_cider import cider
 from vlmake.metrics.captions_rouge import rouge_l
@@ -27,10 +27,11 @@ def table(judged: pd.DataFrame) -> ScoreTable:
 
     Source: Chen et al. 2015 (arXiv 1504.00325) as VLMEvalKit calls it: without PTB tokenisation, METEOR and SPICE.
     """
-    captions = [read_caption(text if isinstance(text, str) else "") for text in judged["extracted"]]
-    references = [[read_caption(text) for text in texts] for texts in judged["gold"]]
-    bleu = corpus_bleu(captions, references) if captions else [float("nan")] * ORDERS
-    agreement = 100 * mean(cider(captions, references))
+    corpus = read_corpus(
+        [text if isinstance(text, str) else "" for text in judged["extracted"]], judged["gold"].tolist()
+    )
+    bleu = corpus_bleu(corpus) if len(judged) else [float("nan")] * ORDERS
+    agreement = 100 * mean(cider(corpus))
     scores: dict[str, float | None] = {f"Bleu_{order}": 100 * score for order, score in enumerate(bleu, 1)}
     scores |= {"ROUGE_L": 100 * mean(judged["hit"]), "CIDEr": agreement}
     return one_row(scores, Overall("CIDEr", agreement, len(judged)))

@@ -18,7 +18,7 @@ def hits(judged: pd.DataFrame) -> Floats:
 
 
 def table(judged: pd.DataFrame) -> ScoreTable:
-    """Return one row, values times 100: the languages (column ``category``) in file order, and Average over all rows."""
+    """Return one row, values times 100: the languages (column ``category``) in file order, and Average of all rows."""
     average = 100 * mean(judged["hit"])
     scores: dict[str, float | None] = {
         str(language): 100 * mean(rows["hit"]) for language, rows in groups(judged, "category")

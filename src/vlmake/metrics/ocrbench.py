@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from vlmake.metrics.base import Floats, Metric, Overall, ScoreTable
+from vlmake.metrics.base import Floats, Metric, Overall, ScoreTable, groups
 
 MATHS = "Handwritten Mathematical Expression Recognition"
 
@@ -39,14 +39,12 @@ def table(judged: pd.DataFrame) -> ScoreTable:
     A category that is none of OCRBench's ten stands under its own name. ``missing`` names those of the ten that no row
     has. Source: VLMEvalKit's table.
     """
-    by_category: dict[str, float] = {}
-    if "category" in judged:
-        by_category = judged.groupby("category", sort=False)["hit"].sum().to_dict()
+    by_category = {str(name): float(rows["hit"].sum()) for name, rows in groups(judged, "category")}
     known = {category for members in GROUPS.values() for category in members}
-    groups = {name: [category for category in members if category in by_category] for name, members in GROUPS.items()}
-    groups |= {str(category): [category] for category in by_category if category not in known}
+    counted = {name: [category for category in members if category in by_category] for name, members in GROUPS.items()}
+    counted |= {category: [category] for category in by_category if category not in known}
     scores: dict[str, float | None] = {
-        name: int(sum(by_category[category] for category in present)) for name, present in groups.items() if present
+        name: int(sum(by_category[category] for category in present)) for name, present in counted.items() if present
     }
     final = int(judged["hit"].sum())
     missing = tuple(category for members in GROUPS.values() for category in members if category not in by_category)

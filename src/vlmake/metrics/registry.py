@@ -37,6 +37,7 @@ METRICS = {
     "amber": Entry("vlmake.metrics.amber", "yes_no"),
     "vsr": Entry("vlmake.metrics.vsr", "yes_no"),
     "yes_no": Entry("vlmake.metrics.yes_no", "yes_no"),
+    "yes_no_any_case": Entry("vlmake.metrics.yes_no", "yes_no", extractor="vlmake.extract.yes_no_any_case"),
     "choice": Entry("vlmake.metrics.choice", "multiple_choice"),
     "choice_circular": Entry("vlmake.metrics.choice_circular", "multiple_choice"),
     "mmmu": Entry("vlmake.metrics.mmmu", "multiple_choice", extractor="vlmake.extract.mmmu"),

@@ -73,21 +73,26 @@ def best_match(text: str, span: str, language: Language) -> Match:
     wanted = _words(span, language)
     words = _words(text, language)
     joiner = "" if language == "zh" else " "
+    windows = zip(*(words[start:] for start in range(len(wanted))), strict=False)
+    shared = [(joiner.join(ngram), ngram) for ngram in windows if not set(ngram).isdisjoint(wanted)]
+    best = next((ngram for letters, ngram in shared if letters == span), None) or _most_alike(shared, span)
+    if not best:
+        return _NO_MATCH
+    return Match(float(best == wanted), len(set(best) & set(wanted)) / len(set(best) | set(wanted)))
+
+
+def _most_alike(candidates: list[tuple[str, tuple[str, ...]]], span: str) -> tuple[str, ...] | None:
+    """Return the candidate whose letters are most like the span's; None if they have no letter in common."""
     matcher = SequenceMatcher(None, "", span)
-    best: tuple[str, ...] = ()
-    highest = 0.0
-    for ngram in zip(*(words[start:] for start in range(len(wanted))), strict=False):
-        if set(ngram).isdisjoint(wanted):
-            continue
-        matcher.set_seq1(joiner.join(ngram))
+    best, highest = None, 0.0
+    for letters, ngram in candidates:
+        matcher.set_seq1(letters)
         # Both quick ratios are upper bounds of the slow one.
         if matcher.real_quick_ratio() > highest and matcher.quick_ratio() > highest:
             ratio = matcher.ratio()
             if ratio > highest:
                 best, highest = ngram, ratio
-    if not best:
-        return _NO_MATCH
-    return Match(float(best == wanted), len(set(best) & set(wanted)) / len(set(best) | set(wanted)))
+    return best
 
 
 @lru_cache(maxsize=20_000)
@@ -99,7 +104,7 @@ def _words(text: str, language: Language) -> tuple[str, ...]:
 def _tokenizer(language: Language) -> Callable[[str], list[str]]:
     """Return spaCy's splitter of words; VlmakeError where spaCy or its Chinese model is not installed."""
     try:
-        import spacy
+        import spacy  # loads torch where that is installed, so only here
     except ImportError:
         raise VlmakeError("VCR needs spaCy, which splits words: pip install 'vlmake[vcr]'") from None
     if language == "en":

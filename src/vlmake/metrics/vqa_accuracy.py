@@ -23,11 +23,10 @@ def hits(judged: pd.DataFrame) -> Floats:
     seen = {text for text in answers if isinstance(text, str)}
     seen.update(*golds)
     normal = {text: normalise_answer(text) for text in seen}
-    rows = zip(answers, golds, strict=True)
-    return np.array(
-        [_agreement(normal[answer], [normal[text] for text in texts]) if answer in normal else 0.0 for answer, texts in rows],
-        dtype=np.float64,
-    )
+    rows = [
+        (normal.get(answer), [normal[text] for text in texts]) for answer, texts in zip(answers, golds, strict=True)
+    ]
+    return np.array([0.0 if answer is None else _agreement(answer, texts) for answer, texts in rows], dtype=np.float64)
 
 
 def _agreement(answer: str, annotators: list[str]) -> float:

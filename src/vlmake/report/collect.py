@@ -86,6 +86,8 @@ def collect_samples(work_dir: Path, data_dir: Path, scores: Sequence[Score]) -> 
 
 def _judged(work_dir: Path, score: Score) -> Samples:
     """Return the first samples of each verdict, as far as the results know them."""
+    if score.parts:
+        return Samples(missing=f"shown with its parts: {', '.join(score.parts)}")
     file = work_dir / paths.judged(score.model, score.dataset)
     try:
         rows = pq.read_table(file, columns=list(_JUDGED), filters=pc.field("protocol") == score.protocol)
@@ -190,7 +192,7 @@ class _Benchmark:
             **{
                 **vars(sample),
                 "question": row.get("question"),
-                "prompt": question_text(template or Template("vqa"), row) if "question" in row else None,
+                "prompt": _prompt(row, template),
                 "options": options_of(row),
                 "key": row.get("answer"),
                 "pictures": self._shown(row),
@@ -211,6 +213,13 @@ class _Benchmark:
             except VlmakeError as error:
                 self._pictures[digest] = str(error)
         return self._pictures[digest]
+
+
+def _prompt(row: Mapping[str, Any], template: Template | None) -> str | None:
+    """Return the text of a row's prompt: a class's own where its predictions name no template."""
+    if template is None and isinstance(row.get("messages"), str):
+        return "".join(part.get("text", "") for part in json.loads(row["messages"]))
+    return question_text(template or Template("vqa"), row) if "question" in row else None
 
 
 def _decoded_rows(file: Path, indices: Sequence[str]) -> dict[str, dict[str, Any]]:

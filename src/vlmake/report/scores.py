@@ -106,6 +106,8 @@ class _FileContent(_Part):
     judge: str | None = None
     protocols: dict[str, ProtocolScore]
     samples: Samples
+    parts: list[str] = Field(default_factory=list)
+    """The benchmarks whose scores were stacked into this one."""
     provenance: Any = None
 
 

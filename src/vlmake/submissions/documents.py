@@ -5,5 +5,5 @@ from typing import Any
 
 
 def json_text(content: Any) -> str:
-    """Return a file's content with one entry a line."""
-    return json.dumps(content, ensure_ascii=True, indent=0, allow_nan=False) + "\n"
+    """Return the content of a file."""
+    return json.dumps(content, ensure_ascii=True, indent=1, allow_nan=False) + "\n"

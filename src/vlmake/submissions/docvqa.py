@@ -1,7 +1,7 @@
 """DocVQA's and InfographicVQA's test sets: a JSON list of ``{"questionId": 1, "answer": "text"}``.
 
-Source: the tasks' page of the Robust Reading Competition. The server compares letters (ANLS), so the answer is handed in
-as the model gave it, but for its reasoning and the blanks around it.
+Source: the tasks' page of the Robust Reading Competition. The server compares letters (ANLS), so the answer is handed
+in as the model gave it, but for its reasoning and the blanks around it.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ import pandas as pd
 
 from vlmake.errors import VlmakeError
 from vlmake.extract.answer import Extraction, unresolved
-from vlmake.extract.strict import final_text, spoken_place
+from vlmake.extract.strict import spoken_place
 from vlmake.scoring import align
 from vlmake.store import write_text
 from vlmake.submissions.documents import json_text
@@ -33,11 +33,13 @@ def write(samples: pd.DataFrame, predictions: pd.DataFrame, target: Path) -> Gap
 
 
 def _spoken(raw: str | None) -> Extraction:
-    problem = final_text(raw).problem
-    place = None if raw is None else spoken_place(raw)
-    if raw is None or place is None or problem:
-        return unresolved(problem or "no_prediction")
-    return Extraction(raw[slice(*place)].strip(), "whole_text")
+    if raw is None:
+        return unresolved("no_prediction")
+    place = spoken_place(raw)
+    if place is None:
+        return unresolved("truncated")
+    answer = raw[slice(*place)].strip()
+    return Extraction(answer, "whole_text") if answer else unresolved("empty")
 
 
 def _number(name: str, column: str) -> int:

@@ -1,4 +1,4 @@
-"""A-Bench's and AesBench's test sets, which go to the authors by mail: a sheet of ``index``, ``prediction``, ``letter``.
+"""A-Bench's and AesBench's test sets, which go to the authors by mail: a sheet of index, prediction and letter.
 
 Both name no format; VLMEvalKit's users send them its prediction file.
 """

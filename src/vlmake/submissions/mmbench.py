@@ -1,8 +1,8 @@
 """MMBench's test sets: the spreadsheet that its server reads the predictions from.
 
-The server wants ``index``, ``question``, the options A to D, ``category``, ``l2-category`` and ``prediction``, and finds
-the letters by itself. Source: OpenCompass's page on MMBench, and VLMEvalKit, whose own prediction file is what the server
-asks for: all columns of the benchmark but the image, then the prediction.
+The server wants ``index``, ``question``, the options A to D, ``category``, ``l2-category`` and ``prediction``, and
+finds the letters by itself. Source: OpenCompass's page on MMBench, and VLMEvalKit, whose own prediction file is what
+the server asks for: all columns of the benchmark but the image, then the prediction.
 """
 
 from pathlib import Path

@@ -16,7 +16,7 @@ from vlmake.submissions.rows import Gaps, gaps, identifiers
 
 
 def write(samples: pd.DataFrame, predictions: pd.DataFrame, target: Path) -> Gaps:
-    """Write the file; see ``vlmake.submissions.registry.Writer``. What was not found is an empty text, never a guess."""
+    """Write the file; see ``vlmake.submissions.registry.Writer``. What was not found is an empty text."""
     rows = align(samples, predictions)
     answers = mmmu.extract(rows, STRICT)
     pairs = zip(identifiers(samples, "id"), answers, strict=True)

@@ -1,8 +1,8 @@
 """MMT-Bench's whole set: a tab-separated table with the options that were read from the answers.
 
 Columns: the benchmark's but the image (names in lower case, but for the options' letters), ``prediction``, ``opt`` (the
-letter) and ``log`` (how it was found). Source: the file that VLMEvalKit writes for the same server, where ``Z`` is "none
-of the options".
+letter) and ``log`` (how it was found). Source: the file that VLMEvalKit writes for the same server, where ``Z`` is
+"none of the options".
 """
 
 import csv

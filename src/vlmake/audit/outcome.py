@@ -1,0 +1,148 @@
+"""What a labelled sheet says: per protocol and between two annotators, as plain values and as lines to print."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from vlmake.audit.agreement import METHOD, Estimate, Kappa, effective_size, kappa, label_weights, share
+from vlmake.audit.labels import ABSTAIN
+from vlmake.errors import VlmakeError
+from vlmake.extract.answer import PROTOCOLS
+
+Labels = Mapping[str, str]
+
+
+def outcome(record: Mapping[str, Any], labels: Labels, second: Labels | None = None) -> dict[str, Any]:
+    """Return the figures of a labelled sheet.
+
+    ``wrong`` is the share of rows in which a protocol read something else than the label, an answer where there is none
+    included; ``abstained`` is that in which it read nothing although the label is an answer. With ``agreement`` they
+    add up to one.
+
+    Args:
+        record: The content of the JSON file beside the sheet (``vlmake.audit.draw``).
+        labels: Sample → category, labelled rows only.
+        second: The same of another annotator, who is compared with the first one.
+
+    Raises:
+        VlmakeError: Nothing is labelled, or nothing by both.
+    """
+    rows = [row for row in record["rows"] if row["sample"] in labels]
+    if not rows:
+        raise VlmakeError("no row has a label: fill in the column 'label', then give the same command again")
+    sizes = [stratum["rows"] for stratum in record["strata"]]
+    weights = label_weights([row["stratum"] for row in rows], sizes)
+    given = [labels[row["sample"]] for row in rows]
+    protocols = {}
+    for protocol in PROTOCOLS:
+        read = [row["readings"][protocol]["category"] for row in rows]
+        missed = [one == ABSTAIN != label for one, label in zip(read, given, strict=True)]
+        wrong = [one not in (ABSTAIN, label) for one, label in zip(read, given, strict=True)]
+        protocols[protocol] = {
+            "agreement": _plain(share([one == label for one, label in zip(read, given, strict=True)], weights)),
+            "kappa": _plain(kappa(read, given, weights)),
+            "wrong": _plain(share(wrong, weights)) | {"rows": sum(wrong)},
+            "abstained": _plain(share(missed, weights)) | {"rows": sum(missed)},
+            "disagreements": [
+                _disagreement(row, protocol, label, float(weight))
+                for row, one, label, weight in zip(rows, read, given, weights, strict=True)
+                if one != label
+            ],
+        }
+    empty = [stratum["rows"] for number, stratum in enumerate(record["strata"]) if not _labelled(rows, number)]
+    result = {
+        "labelled": len(rows),
+        "not_labelled": len(record["rows"]) - len(rows),
+        "stands_for": float(weights.sum()),
+        "effective_size": effective_size(weights),
+        "strata": len(sizes),
+        "strata_without_label": {"strata": len(empty), "rows": sum(empty)},
+        "left_out": record["population"]["left_out"],
+        "method": METHOD,
+        "protocols": protocols,
+    }
+    return result if second is None else result | {"annotators": _between(record["rows"], sizes, labels, second)}
+
+
+def _labelled(rows: Sequence[Mapping[str, Any]], stratum: int) -> bool:
+    return any(row["stratum"] == stratum for row in rows)
+
+
+def _disagreement(row: Mapping[str, Any], protocol: str, label: str, weight: float) -> dict[str, Any]:
+    reading = row["readings"][protocol]
+    names = {name: row[name] for name in ("sample", "dataset", "model", "index")}
+    read = {name: reading[name] for name in ("answer", "category", "rule", "span", "text")}
+    return names | {"label": label} | read | {"weight": weight}
+
+
+def _between(rows: Sequence[Mapping[str, Any]], sizes: Sequence[int], one: Labels, two: Labels) -> dict[str, Any]:
+    both = [row for row in rows if row["sample"] in one and row["sample"] in two]
+    if not both:
+        raise VlmakeError("no row has a label in both sheets: there is nothing to compare")
+    weights = label_weights([row["stratum"] for row in both], sizes)
+    first, second = ([labels[row["sample"]] for row in both] for labels in (one, two))
+    return {
+        "labelled_by_both": len(both),
+        "agreement": _plain(share([a == b for a, b in zip(first, second, strict=True)], weights)),
+        "kappa": _plain(kappa(first, second, weights)),
+        "disagreements": [
+            {name: row[name] for name in ("sample", "dataset", "model", "index")} | {"first": a, "second": b}
+            for row, a, b in zip(both, first, second, strict=True)
+            if a != b
+        ],
+    }
+
+
+def _plain(estimate: Estimate | Kappa) -> dict[str, float | None]:
+    return dict(estimate._asdict())
+
+
+def lines(result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the figures as lines for a terminal."""
+    yield (
+        f"{result['labelled']} rows labelled, {result['not_labelled']} not; they stand for {result['stands_for']:.0f} "
+        f"rows of {result['strata']} strata, effective sample size {result['effective_size']:.0f}"
+    )
+    if without := result["strata_without_label"]["strata"]:
+        rows = result["strata_without_label"]["rows"]
+        yield f"{without} strata of {rows} rows have no label: the figures say nothing of them"
+    left_out = ", ".join(f"{count} {reason}" for reason, count in result["left_out"].items())
+    if left_out:
+        yield f"not part of it: {left_out}"
+    yield ""
+    cells = [("protocol", "agreement, %", "kappa", "wrong, %", "rows", "abstained, %", "rows")]
+    for protocol, found in result["protocols"].items():
+        wrong, abstained = found["wrong"], found["abstained"]
+        shares = [_percent(found["agreement"]), _number(found["kappa"])]
+        counts = [_percent(wrong), str(wrong["rows"]), _percent(abstained), str(abstained["rows"])]
+        cells.append((protocol, *shares, *counts))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield f"95 % intervals; {result['method']}"
+    for protocol, found in result["protocols"].items():
+        yield f"\n{protocol}: {len(found['disagreements']) or 'no'} disagreements"
+        for item in found["disagreements"]:
+            text = "" if item["text"] is None else f" from {item['text']!r} at {item['span'][0]}"
+            read = f"{item['answer']!r} by {item['rule']}{text}"
+            yield f"  {_name(item)}: label {item['label']!r}, read {read}"
+    if between := result.get("annotators"):
+        yield (
+            f"\ntwo annotators, {between['labelled_by_both']} rows: agreement {_percent(between['agreement'])} %, "
+            f"kappa {_number(between['kappa'])}"
+        )
+        for item in between["disagreements"]:
+            yield f"  {_name(item)}: first {item['first']!r}, second {item['second']!r}"
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    return f"{item['sample']} ({item['model']}, {item['dataset']}, index {item['index']})"
+
+
+def _percent(estimate: Mapping[str, float]) -> str:
+    return f"{100 * estimate['value']:.1f} ({100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
+
+
+def _number(found: Mapping[str, float | None]) -> str:
+    if found["value"] is None:
+        return "none: one category"
+    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"

@@ -1,0 +1,159 @@
+"""A user's dataset class is asked in a process of its own: its answer, or its fault in one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+from vlmake.dataset_classes.source import ClassName, class_name, module_file
+from vlmake.digests import cache_home
+from vlmake.errors import VlmakeError
+from vlmake.paths import parse_dataset
+from vlmake.registry import DatasetEntry
+
+MOST_LOGGED = 4 << 20
+END_LOGGED = 1 << 16
+"""Bytes of what a class prints that are kept, of the start and of the end; what is between is dropped."""
+
+
+@dataclass(frozen=True)
+class ClassCall:
+    """A class, the benchmark it serves, and where things lie.
+
+    Attributes:
+        called: The class.
+        dataset: The benchmark's name, without a limit.
+        tsv: Its TSV.
+        lmu_data: The folder of published TSVs, which the class's process sees as ``$LMUData``.
+        log: Where the class's output goes.
+        limit: How many rows count; None for all.
+    """
+
+    called: ClassName
+    dataset: str
+    tsv: Path
+    lmu_data: Path
+    log: Path
+    limit: int | None = None
+
+
+def class_call(entry: DatasetEntry, dataset: str, tsv: Path, lmu_data: Path, log: Path) -> ClassCall:
+    """Return the call of an entry's class; ``dataset`` may carry a row limit."""
+    name = parse_dataset(dataset)
+    called = class_name(entry.dataset or "", entry.python_path)
+    return ClassCall(called, name.base, tsv, lmu_data, log, name.limit)
+
+
+def log_outside_work(dataset: str) -> Path:
+    """Return where a class's output goes that runs for a command without a work directory."""
+    return cache_home() / "classes" / f"{parse_dataset(dataset).base}.log"
+
+
+@contextmanager
+def scratch_folder(beside: Path) -> Iterator[Path]:
+    """Yield a folder that is gone afterwards, on the same disk as the file ``beside``."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".class-", dir=beside.parent.absolute(), ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def ask_class(call: ClassCall, operation: str, scratch: Path, **more: Any) -> dict[str, Any]:
+    """Return what the class's process answers; files go to and come from ``scratch``.
+
+    Args:
+        call: The class and its benchmark.
+        operation: One of ``child.OPERATIONS``.
+        scratch: An empty folder, in which the process works.
+        more: What the operation needs besides.
+
+    Raises:
+        VlmakeError: The class raised, answered nothing or ended the process.
+    """
+    module_file(call.called)
+    request = {
+        "operation": operation,
+        "module": call.called.module,
+        "name": call.called.name,
+        "folder": str(call.called.folder.absolute()),
+        "dataset": call.dataset,
+        "tsv": str(call.tsv.absolute()),
+        "limit": call.limit,
+        **more,
+    }
+    (scratch / "request.json").write_text(json.dumps(request), encoding="utf-8")
+    code = _run(scratch, call)
+    try:
+        answer = json.loads((scratch / "answer.json").read_bytes())
+    except FileNotFoundError:
+        raise _fault(call, f"{operation}: its process ended without an answer ({_ending(code)})") from None
+    if "fault" in answer:
+        raise _fault(call, answer["fault"])
+    return dict(answer)
+
+
+def _fault(call: ClassCall, what: str) -> VlmakeError:
+    return VlmakeError(f"dataset '{call.dataset}': {call.called}: {what}; its output is in {call.log}")
+
+
+def _ending(code: int) -> str:
+    with suppress(ValueError):
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return f"exit code {code}"
+
+
+def _run(scratch: Path, call: ClassCall) -> int:
+    """Run the class's process to its end, and end whatever it left behind; return its exit code."""
+    call.log.parent.mkdir(parents=True, exist_ok=True)
+    environment: Mapping[str, str] = os.environ | {
+        "LMUData": str(call.lmu_data.absolute()),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    with call.log.open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "vlmake.dataset_classes.child", str(scratch)],
+            cwd=scratch,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert child.stdout is not None
+        reader = threading.Thread(target=_keep_ends, args=(child.stdout, log), daemon=True)
+        reader.start()
+        try:
+            return child.wait()
+        finally:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            reader.join(5)  # it ends with the last process that holds the pipe
+
+
+def _keep_ends(output: IO[bytes], log: IO[bytes]) -> None:
+    """Read an output to its end, whatever happens, and keep its start and its end, where a traceback is."""
+    room, dropped, end = MOST_LOGGED, 0, b""
+    while chunk := os.read(output.fileno(), 1 << 16):
+        start, rest = chunk[:room], chunk[room:]
+        room -= len(start)
+        dropped += len(rest)
+        end = (end + rest)[-END_LOGGED:]
+        _write(log, start)
+    if dropped > len(end):
+        _write(log, f"\n[{dropped - len(end):,} bytes of output are not kept]\n".encode())
+    _write(log, end)
+
+
+def _write(log: IO[bytes], data: bytes) -> None:
+    with suppress(OSError, ValueError):  # a full disk, or a log that is closed already, must not stop the reading
+        log.write(data)
+        log.flush()

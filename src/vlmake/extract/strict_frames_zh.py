@@ -1,0 +1,85 @@
+"""Cutting the answer out of a Chinese sentence that repeats its question: 鱼是鳜鱼 answers 鱼是什么鱼 with 鳜鱼.
+
+Chinese puts the answer where the question has its question word: what stands before and behind it there stands before
+and behind the answer too. Else the answer follows the last 是, 为 or 有 whose subject the question names.
+"""
+
+import re
+
+from vlmake.extract.strict_clean import Plain, stripped
+from vlmake.extract.strict_overlap import content, coverage
+
+_LEAD = re.compile(r"^\W*(?:(?:根据|按照|由|从)[^,]{1,40},\s*|(?:应该|应|所以|因此)(?=是|为))")
+_TAIL = re.compile(r"\s*(?:\([^()]*\)|,仅.*|,这.*|,因为.*)\s*[.。]?\s*$", re.DOTALL)
+_WH = re.compile(
+    r"什么(?:颜色|时候|地方)?|多少|几(?!乎)|哪(?:一?[个种位家年座些里儿款天月]|里|儿)?(?:[\u4e00-\u9fff]{1,3}(?=的))?|谁|多长|多大|多高|多远|怎样|如何|为何"
+)
+_COPULA = re.compile(
+    r"(?:的)?(?:是|为|叫做?|写着|写的是|显示为?|显示的是|读数为|标注为|等于|约为?|达到|共有|一共有|总共有|名叫|名为|有|位于|在(?=[\u4e00-\u9fff]{2}))[:\s]*"
+)
+_DOING = re.compile(r"(?:做|干)(?:什么|啥|嘛)")
+_PRONOUN = re.compile(r"(?:他|她|它|他们|她们|这|那|现在|目前|图中|图片中|画面中|照片中)(?:正在|在|是|有|为|共有|一共有|叫)")
+_HEDGES = frozenset("应大概约共总正仅只")
+_TRIM = " \t\r\n\"'“”‘’「」《》.。!！,，;；:："
+_LONGEST_RUN = 8  # characters before a question word that an answer repeats
+_LONGEST = 60  # characters of an answer
+
+
+def is_chinese(text: str) -> bool:
+    """Return whether a sentence is built as a Chinese one."""
+    han = sum("\u4e00" <= letter <= "\u9fff" for letter in text)
+    return han * 3 > len(text) or (han > 0 and re.search("[是为]", text) is not None)
+
+
+def answer_in_chinese(plain: Plain, question: str, alone: bool) -> Plain | None:
+    """Return the answer that a Chinese sentence gives, or None; see ``vlmake.extract.strict_frames.answer_in``."""
+    text = plain.text
+    if (tail := _TAIL.search(text)) and tail.start() > 0:
+        plain = plain.part(0, tail.start())
+    plain = _best_clause(stripped(plain, _TRIM), question)
+    asked = question.replace("？", "?").replace("，", ",").strip()
+    behind = ""
+    if _DOING.search(asked) and (doing := re.search("正在|(?<!现)在|正", plain.text)):
+        return _unframed(plain.part(doing.end(), len(plain.text)), "")
+    if word := _WH.search(asked):
+        before, behind = re.split(r"[,\s]", asked[: word.start()])[-1][-_LONGEST_RUN:], re.sub("[?。吗呢]*\\s*$", "", asked[word.end() :])
+        shared = next((before[n:] for n in range(len(before) - 1) if before[n:] in plain.text), "")
+        if shared:
+            return _unframed(plain.part(plain.text.index(shared) + len(shared), len(plain.text)), behind)
+        if len(behind) >= 3 and plain.text.endswith(behind):
+            return _unframed(plain.part(0, len(plain.text) - len(behind)), "")
+    if alone and (pronoun := _PRONOUN.match(plain.text)):
+        return _unframed(plain.part(pronoun.end(), len(plain.text)), behind)
+    if plain.text.endswith("是" + asked[2:].rstrip("?")) and asked.startswith(("谁是", "哪")):
+        return _unframed(plain.part(0, plain.text.rindex("是")), "")
+    for match in reversed([match for match in _COPULA.finditer(plain.text) if match.end() < len(plain.text)]):
+        said = content(plain.text[: match.start()]) - _HEDGES
+        begins = match.start() == 0 or not (content(plain.text[: match.start()]) - _HEDGES)
+        if (begins and match[0].startswith(("是", "为"))) or (said and len(said & content(question)) * 3 >= len(said)):
+            return _unframed(plain.part(match.end(), len(plain.text)), behind)
+    return None
+
+
+def _best_clause(plain: Plain, question: str) -> Plain:
+    """Return the clause that says most of what is asked, the last one of equals."""
+    starts = [0, *(match.end() for match in re.finditer("[,。;]", plain.text))]
+    ends = [*(start - 1 for start in starts[1:]), len(plain.text)]
+    asked = content(question)
+    clauses = [plain.part(start, end) for start, end in zip(starts, ends, strict=True) if plain.text[start:end].strip()]
+    best = max(range(len(clauses)), key=lambda n: (coverage(asked, clauses[n].text) + 0.3 * (n == len(clauses) - 1), n), default=None)
+    clause = stripped(clauses[best]) if best is not None else plain
+    lead = _LEAD.match(clause.text)
+    return stripped(clause.part(lead.end(), len(clause.text))) if lead else clause
+
+
+def _unframed(plain: Plain, behind: str) -> Plain | None:
+    lead = re.match(r"(?:(?:的?(?:时间|数值|数字|内容|名称|名字|结果|数量|地点))?(?:的是|的|是|为|了|着|叫做?|有|在|:|\s))+", plain.text)
+    if lead and lead.end() < len(plain.text):
+        plain = plain.part(lead.end(), len(plain.text))
+    plain = stripped(plain, _TRIM)
+    if behind and len(behind) > 1 and plain.text.endswith(behind):
+        plain = plain.part(0, len(plain.text) - len(behind))
+    if len(plain.text) > 2 and plain.text.endswith("的"):
+        plain = plain.part(0, len(plain.text) - 1)
+    plain = stripped(plain, _TRIM)
+    return plain if plain.text and len(plain.text) <= _LONGEST else None

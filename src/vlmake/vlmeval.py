@@ -1,0 +1,432 @@
+"""What a dataset class written for VLMEvalKit's development guide imports: change its imports to this module's name.
+
+``ImageBaseDataset``, the helpers for images as base64, and ``load``/``dump`` for tables and JSON, with that guide's
+names and signatures. Pickles are neither read nor written. ``from vlmake.vlmeval import *`` also gives the modules that
+a class of VLMEvalKit gets with its own star import.
+"""
+
+import ast
+import base64
+import csv
+import hashlib
+import io
+import json
+import logging
+import os
+import os.path as osp
+import re
+import string
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from vlmake import paths
+from vlmake.download import source_record
+from vlmake.errors import VlmakeError
+from vlmake.export import cut_cell, storable
+from vlmake.images import ImageError
+from vlmake.scoring import NO_IMAGE
+
+__all__ = [
+    "Image",
+    "ImageBaseDataset",
+    "LMUDataRoot",
+    "d2df",
+    "decode_base64_to_image",
+    "decode_base64_to_image_file",
+    "defaultdict",
+    "dump",
+    "encode_image_file_to_base64",
+    "encode_image_to_base64",
+    "get_intermediate_file_path",
+    "get_logger",
+    "istype",
+    "json",
+    "listinstr",
+    "load",
+    "md5",
+    "np",
+    "os",
+    "osp",
+    "pd",
+    "re",
+    "read_ok",
+    "string",
+    "toliststr",
+    "warnings",
+]
+
+_REFERENCE_LENGTH = 64  # a shorter `image` cell is the index of the row whose image it shares
+_TO_RGB = ("RGBA", "P", "LA")  # modes that JPEG cannot hold
+_PICKLES = (".pkl", ".pickle")
+
+
+def encode_image_to_base64(img: Image.Image, target_size: int = -1, fmt: str = "JPEG") -> str:
+    """Return an image file in base64; with ``target_size`` above 0 no side is longer than that many pixels."""
+    buffer = io.BytesIO()
+    _fitted(img, target_size).save(buffer, format=fmt)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def encode_image_file_to_base64(image_path: str | Path, target_size: int = -1, fmt: str = "JPEG") -> str:
+    """Return a picture from disk as ``encode_image_to_base64`` does: saved again, in the format ``fmt``."""
+    with Image.open(image_path) as image:
+        return encode_image_to_base64(image, target_size, fmt)
+
+
+def decode_base64_to_image(base64_string: str, target_size: int = -1) -> Image.Image:
+    """Return the image behind base64; with ``target_size`` above 0 no side is longer than that many pixels."""
+    return _fitted(Image.open(io.BytesIO(base64.b64decode(base64_string))), target_size)
+
+
+def decode_base64_to_image_file(base64_string: str, image_path: str | Path, target_size: int = -1) -> None:
+    """Save the image behind base64, in the format that the path's ending names; missing folders are made."""
+    image = decode_base64_to_image(base64_string, target_size)
+    Path(image_path).parent.mkdir(parents=True, exist_ok=True)
+    image.save(image_path)
+
+
+def _fitted(image: Image.Image, target_size: int) -> Image.Image:
+    fitted = image.convert("RGB") if image.mode in _TO_RGB else image.copy()
+    if target_size > 0:
+        fitted.thumbnail((target_size, target_size))
+    return fitted
+
+
+def load(f: str | Path, fmt: str | None = None) -> Any:
+    """Return the content of a file by its ending (or ``fmt``), tables as pandas reads them when it is told nothing.
+
+    tsv, csv, xlsx: a DataFrame. json: what it holds. jsonl: a list of what its lines hold.
+
+    Raises:
+        VlmakeError: A pickle, which is never read because loading one runs code, or an unknown ending.
+    """
+    return _LOADERS[_format(f, fmt, "read")](Path(f))
+
+
+def dump(data: Any, f: str | Path, **kwargs: Any) -> None:
+    """Write ``data`` to a file by its ending: a DataFrame to tsv, csv or xlsx, anything plain to json or jsonl.
+
+    In xlsx texts stay texts (``=1+1`` is no formula) and a cell holds at most 32,767 characters, the format's limit.
+
+    Raises:
+        VlmakeError: A pickle, which is never written, or an unknown ending.
+    """
+    _DUMPERS[_format(f, None, "written")](data, Path(f), **kwargs)
+
+
+def _format(file: str | Path, fmt: str | None, done: str) -> str:
+    ending = f".{fmt}" if fmt else Path(file).suffix
+    if ending.lower() in _PICKLES:
+        raise VlmakeError(f"{file}: pickles are not {done}, because loading one runs code; use json, tsv or xlsx")
+    if ending.lower() not in _LOADERS:
+        raise VlmakeError(f"{file}: unknown format '{ending}'; known: {', '.join(_LOADERS)}")
+    return ending.lower()
+
+
+def _load_jsonl(file: Path) -> list[Any]:
+    with file.open(encoding="utf-8", newline="\n") as lines:
+        return [json.loads(line) for line in lines if line.strip()]
+
+
+def _dump_json(data: Any, file: Path, indent: int | None = 4) -> None:
+    file.write_text(json.dumps(data, ensure_ascii=False, indent=indent, default=_plain), encoding="utf-8")
+
+
+def _dump_jsonl(data: Any, file: Path) -> None:
+    lines = data.to_dict("records") if isinstance(data, pd.DataFrame) else data
+    file.write_text(
+        "".join(f"{json.dumps(line, ensure_ascii=False, default=_plain)}\n" for line in lines), encoding="utf-8"
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy's values as JSON has them."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def _dump_delimited(separator: str) -> Callable[..., None]:
+    def write(data: Any, file: Path, quoting: Literal[0, 1, 2, 3] = csv.QUOTE_ALL) -> None:
+        pd.DataFrame(data).to_csv(file, sep=separator, index=False, encoding="utf-8", quoting=quoting)
+
+    return write
+
+
+def _dump_xlsx(data: Any, file: Path) -> None:
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+
+    frame = pd.DataFrame(data)
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("Sheet1")
+
+    def cell(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+            return None
+        if isinstance(value, bool | int | float):
+            return value
+        typed = WriteOnlyCell(sheet, value=cut_cell(storable(str(value))))
+        typed.data_type = "s"  # else =1+1 would be a formula
+        return typed
+
+    sheet.append([cell(name) for name in frame.columns])
+    for row in frame.itertuples(index=False, name=None):
+        sheet.append([cell(value) for value in row])
+    book.save(file)
+
+
+def _load_json(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+_LOADERS: Mapping[str, Callable[[Path], Any]] = {
+    ".tsv": lambda file: pd.read_csv(file, sep="\t"),
+    ".csv": lambda file: pd.read_csv(file),
+    ".xlsx": lambda file: pd.read_excel(file, engine="openpyxl"),
+    ".json": _load_json,
+    ".jsonl": _load_jsonl,
+}
+_DUMPERS: Mapping[str, Callable[..., None]] = {
+    ".tsv": _dump_delimited("\t"),
+    ".csv": _dump_delimited(","),
+    ".xlsx": _dump_xlsx,
+    ".json": _dump_json,
+    ".jsonl": _dump_jsonl,
+}
+
+
+def LMUDataRoot() -> str:  # noqa: N802 (the guide's name)
+    """Return the folder of published TSVs, ``$LMUData`` or ``~/LMUData``; it is made where it is not there."""
+    folder = paths.lmu_data(None)
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder)
+
+
+def toliststr(s: Any) -> list[str]:
+    """Return a cell as a list of texts: a list as it is, a text that is written as a list item by item."""
+    if isinstance(s, list):
+        return [str(item) for item in s]
+    if not isinstance(s, str):
+        raise NotImplementedError(f"a list or a text is needed, not {type(s).__name__}")
+    if not (s.startswith("[") and s.endswith("]")):
+        return [s]
+    try:
+        return [str(item) for item in ast.literal_eval(s)]
+    except (ValueError, SyntaxError):
+        raise ValueError(f"not a list: {s[:80]!r}") from None
+
+
+def istype(s: Any, type_of: type) -> bool:
+    """Tell whether a value is of a type, or a text that Python would write such a value as."""
+    if isinstance(s, type_of):
+        return True
+    try:
+        return isinstance(ast.literal_eval(str(s)), type_of)
+    except (ValueError, SyntaxError):
+        return False
+
+
+def listinstr(lst: Sequence[str], s: str) -> bool:
+    """Tell whether one of several texts is part of ``s``."""
+    return any(item in s for item in lst)
+
+
+def d2df(d: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a mapping as a DataFrame of one row, or of as many as its lists have items."""
+    return pd.DataFrame({key: value if isinstance(value, list) else [value] for key, value in d.items()})
+
+
+def md5(s: str) -> str:
+    """Return the md5 sum of a file, or of the text itself where there is no such file."""
+    data = Path(s).read_bytes() if Path(s).is_file() else s.encode("utf-8")
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def read_ok(img_path: str | Path) -> bool:
+    """Tell whether a picture on disk can be opened."""
+    try:
+        with Image.open(img_path) as image:
+            return image.width > 0 and image.height > 0
+    except (OSError, ValueError):
+        return False
+
+
+def get_intermediate_file_path(eval_file: str, suffix: str, target_format: str | None = None) -> str:
+    """Return the name of a file beside ``eval_file``: its stem, ``suffix``, its ending or another one."""
+    file = Path(eval_file)
+    return str(file.with_name(f"{file.stem}{suffix}{f'.{target_format}' if target_format else file.suffix}"))
+
+
+def get_logger(name: str, *_: Any, **__: Any) -> logging.Logger:
+    """Return a logger of the standard library."""
+    return logging.getLogger(name)
+
+
+class ImageBaseDataset:
+    """A benchmark as a class, to be inherited from: rows from a TSV, ``build_prompt`` and ``evaluate``.
+
+    Attributes:
+        MODALITY: What the questions are about.
+        TYPE: The kind of task; read by whoever wants to.
+        DATASET_URL: Where the TSV of each dataset is, by the dataset's name.
+        DATASET_MD5: The md5 sum of each dataset's TSV.
+        tsv_files: Where a TSV lies already, by the dataset's name; it is not looked for elsewhere then.
+        data: The rows. ``image`` is base64, or a list of them; references between rows are followed.
+        meta_only: Whether the TSV has no images, only their paths.
+        img_root: Where ``dump_image`` writes.
+    """
+
+    MODALITY = "IMAGE"
+    TYPE: Any = None
+    DATASET_URL: ClassVar[Mapping[str, str]] = {}
+    DATASET_MD5: ClassVar[Mapping[str, str]] = {}
+    tsv_files: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, dataset: str = "MMBench", skip_noimg: bool = True) -> None:
+        """Read the rows of ``dataset``, without those that have no image unless ``skip_noimg`` is off."""
+        self.dataset_name = dataset
+        self.img_root = str(paths.image_root(dataset, Path(LMUDataRoot())))
+        self.skip_noimg = skip_noimg
+        self.meta_only = True
+        self._dumped: dict[str, str] = {}  # path → digest of the image that was written there
+        data = self.load_data(dataset)
+        if skip_noimg and "image" in data:
+            data = data[~data["image"].isna()]
+        data = data.assign(index=[str(index) for index in data["index"]])
+        if "image" in data:
+            self.meta_only = False
+            data = data.assign(image=_images(data))
+        if "image_path" in data:
+            data = data.assign(image_path=[_one_or_list(cell) for cell in data["image_path"]])
+        if all(re.fullmatch(r"[+-]?[0-9]+", index) for index in data["index"]):
+            data = data.assign(index=[int(index) for index in data["index"]])
+        self.data: pd.DataFrame = data
+        self.post_build(dataset)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.data)
+
+    def __getitem__(self, idx: int) -> dict[str, Any]:
+        """Return a row by its place."""
+        return dict(self.data.iloc[idx])
+
+    @classmethod
+    def supported_datasets(cls) -> list[str]:
+        """Return the names of the datasets that this class serves."""
+        return list(cls.DATASET_URL)
+
+    def load_data(self, dataset: str) -> pd.DataFrame:
+        """Return the rows of a dataset as its TSV has them."""
+        if dataset in self.tsv_files:
+            return _table(self.tsv_files[dataset])
+        if dataset not in self.DATASET_URL:
+            raise VlmakeError(f"{type(self).__name__} has no DATASET_URL['{dataset}']")
+        return self.prepare_tsv(self.DATASET_URL[dataset], self.DATASET_MD5.get(dataset))
+
+    def prepare_tsv(self, url: str, file_md5: str | None = None) -> pd.DataFrame:
+        """Return the rows of the TSV at ``url``, downloaded and checked unless it is there."""
+        if self.dataset_name in self.tsv_files and url == self.DATASET_URL.get(self.dataset_name):
+            return _table(self.tsv_files[self.dataset_name])
+        file = Path(LMUDataRoot()) / url.rsplit("/", 1)[-1]
+        source_record(self.dataset_name, file, [url], [file_md5] if file_md5 else [])
+        return _table(file)
+
+    def post_build(self, dataset: str) -> None:
+        """Do what a class wants to do once its rows are there."""
+
+    def dump_image(self, line: Any) -> list[str]:
+        """Write a row's images to ``img_root``, byte for byte as the TSV has them; return their paths.
+
+        Raises:
+            ImageError: No image, or broken base64.
+        """
+        if "image" not in line:
+            return toliststr(line["image_path"])
+        if not isinstance(line["image"], str | list):
+            raise ImageError(NO_IMAGE)
+        images = line["image"] if isinstance(line["image"], list) else [line["image"]]
+        names = toliststr(line["image_path"]) if isinstance(line.get("image_path"), str | list) else []
+        if len(names) != len(images):
+            names = [f"{line['index']}{f'_{place}' if place else ''}.png" for place in range(len(images))]
+        return [
+            self._written(image, name, f"{line['index']}_{place}")
+            for place, (image, name) in enumerate(zip(images, names, strict=True))
+        ]
+
+    def _written(self, image: str, name: str, otherwise: str) -> str:
+        """Return where an image was written: at ``name``, or where another one lies there, beside it."""
+        try:
+            data = base64.b64decode("".join(image.split()), validate=True)
+        except ValueError as error:
+            raise ImageError(f"broken base64: {error}") from None
+        digest = hashlib.sha256(data).hexdigest()
+        inside = PurePosixPath(name)
+        if inside.is_absolute() or ".." in inside.parts or not inside.parts:
+            inside = PurePosixPath(f"{otherwise}{inside.suffix}")
+        if self._dumped.get(str(inside), digest) != digest:
+            inside = inside.with_name(f"{otherwise}_{inside.name}")
+        file = Path(self.img_root) / inside
+        if self._dumped.get(str(inside)) != digest or not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+            self._dumped[str(inside)] = digest
+        return str(file)
+
+    def build_prompt(self, line: Any) -> list[dict[str, str]]:
+        """Return what a model is asked, for a row or its place: the images, then the question."""
+        if isinstance(line, int | np.integer):
+            line = self.data.iloc[int(line)]
+        files = toliststr(line["image_path"]) if self.meta_only else self.dump_image(line)
+        return [*({"type": "image", "value": file} for file in files), {"type": "text", "value": str(line["question"])}]
+
+    def display(self, line: Any) -> None:
+        """Print a row, for a row or its place: where its images lie, then its other cells."""
+        if isinstance(line, int | np.integer):
+            line = self.data.iloc[int(line)]
+        for file in toliststr(line["image_path"]) if self.meta_only else self.dump_image(line):
+            print(file)
+        for name, value in dict(line).items():
+            if name not in ("image", "image_path"):
+                print(f"{name}: {value}")
+
+    def evaluate(self, eval_file: str, **judge_kwargs: Any) -> Any:
+        """Return the scores of a file of predictions, as a dict or a DataFrame."""
+        raise NotImplementedError(f"{type(self).__name__} has no method evaluate(self, eval_file, **judge_kwargs)")
+
+
+def _table(file: str | Path) -> pd.DataFrame:
+    table: pd.DataFrame = load(file)
+    if "index" not in table:
+        raise VlmakeError(f"{file}: there is no column 'index'")
+    return table
+
+
+def _images(data: pd.DataFrame) -> "list[Any]":
+    """Return the images of the rows: base64, or a list of them, references to other rows followed."""
+    given = zip(data["index"], data["image"], strict=True)
+    cells = {index: None if pd.isna(cell) else str(cell) for index, cell in given}
+    for index, cell in cells.items():
+        if cell is not None and len(cell) <= _REFERENCE_LENGTH and not cell.startswith("["):
+            found = cells.get(cell)
+            if found is None or len(found) <= _REFERENCE_LENGTH:
+                raise VlmakeError(f"row with index '{index}': its image '{cell}' is no index of a row with an image")
+            cells[index] = found
+    return [None if cells[index] is None else _one_or_list(cells[index]) for index in data["index"]]
+
+
+def _one_or_list(cell: Any) -> Any:
+    if not isinstance(cell, str | list):
+        return cell
+    items = toliststr(cell)
+    return items[0] if len(items) == 1 else items

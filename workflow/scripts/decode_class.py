@@ -1,0 +1,51 @@
+"""Turn a dataset's TSV into a table of samples with their prompts and a store of images, by a class of the user's."""
+
+import json
+from pathlib import Path
+
+import click
+
+from vlmake.dataset_classes.asking import decode_class
+from vlmake.dataset_classes.process import class_call
+from vlmake.errors import VlmakeError
+from vlmake.program import run_program
+from vlmake.registry import load_registry, tsv_path
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--registry", "registries", type=FILE, multiple=True, required=True, help="Registry folder; repeatable.")
+@click.option("--lmu-data", type=FILE, required=True, help="Where published TSVs lie.")
+@click.option("--dataset", required=True, help="Registered dataset; its entry names the class.")
+@click.option("--source", required=True, type=FILE, help="What the download step wrote about it.")
+@click.option("--samples", required=True, type=FILE, help="Written: the samples (Parquet).")
+@click.option("--images", required=True, type=FILE, help="Written: the image store (Arrow).")
+@click.option("--log", required=True, type=FILE, help="Written: what the class printed.")
+def main(
+    registries: tuple[Path, ...],
+    lmu_data: Path,
+    dataset: str,
+    source: Path,
+    samples: Path,
+    images: Path,
+    log: Path,
+) -> None:
+    """Let a dataset class build the prompts of its rows."""
+    try:
+        record = json.loads(source.read_bytes())
+    except (OSError, ValueError):
+        raise VlmakeError(f"{source} cannot be read; delete it and run the download step again") from None
+    entry = load_registry(registries).dataset(dataset)
+    call = class_call(entry, dataset, tsv_path(dataset, entry, lmu_data), lmu_data, log)
+    done = decode_class(call, record, samples, images)
+    if done.broken:
+        click.echo(
+            f"vlmake decode_class: {done.broken} of {done.rows} rows have no usable image; the first is"
+            f" {done.first_broken}",
+            err=True,
+        )
+
+
+if __name__ == "__main__":
+    run_program("decode_class", main)
