@@ -5,7 +5,7 @@ import io
 
 from PIL import Image
 
-from vlmake.registry import DatasetEntry
+from vlmake.entries import DatasetEntry
 
 ROWS = 8
 THINGS = ("square", "circle", "star", "line", "moon", "cross", "ring", "arrow")

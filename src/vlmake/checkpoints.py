@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vlmake import converters, digests, hubs
 from vlmake.digests import Kind, missing_file
+from vlmake.entries import ModelEntry
 from vlmake.errors import VlmakeError
 from vlmake.hubs import Hub, Snapshot
-from vlmake.registry import ModelEntry
 from vlmake.store import canonical_json, text_digest
 
 _OURS = frozenset({"torch", "transformers"})  # what the backend is written for: another version cannot be put in

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vlmake.download import hash_file, source_record
+from vlmake.entries import DatasetEntry
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.hf_names import HubSource, parquet_files, parse_source, source_spec
 from vlmake.hubs import fetch_tables
 from vlmake.locks import hold
-from vlmake.registry import DatasetEntry
 from vlmake.store import canonical_json, write_text
 
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?:-[0-9a-f]+)?\.parquet")
@@ -44,21 +44,27 @@ def source_record_from_hub(dataset: str, tsv: Path, entry: DatasetEntry) -> dict
         VlmakeError: A source that cannot be had or read, faults in it, or a TSV that was changed since it was made.
     """
     wanted = source_spec(str(entry.source), entry.columns, entry.task, entry.answers)
+    if (present := _present(dataset, tsv, entry, wanted)) is not None:  # before the lock: the folder may be read-only
+        return present
     tsv.parent.mkdir(parents=True, exist_ok=True)
     with hold(Path(f"{tsv}.lock"), f"vlmake: waiting for another process that makes {tsv}"):
-        if tsv.exists():
-            note = _read_note(tsv)
-            record = source_record(dataset, tsv, (), entry.md5)
-            if note is None:
-                return record | {"origin": "existing file"}
-            if note.get("sha256") != record["sha256"]:
-                raise VlmakeError(
-                    f"{tsv} was changed since it was made from {note.get('origin')}; it is left as it is: move it away"
-                    " to have it made again, or give it as `path`"
-                )
-            if note.get("wanted") == wanted:
-                return record | {"origin": str(note.get("origin"))}
-        return _make(dataset, tsv, entry, wanted)
+        return _present(dataset, tsv, entry, wanted) or _make(dataset, tsv, entry, wanted)
+
+
+def _present(dataset: str, tsv: Path, entry: DatasetEntry, wanted: str) -> dict[str, Any] | None:
+    """Return the record of a TSV that is there and was made from what is wanted; None if it is to be made."""
+    if not tsv.exists():
+        return None
+    note = _read_note(tsv)
+    record = source_record(dataset, tsv, (), entry.md5)
+    if note is None:
+        return record | {"origin": "existing file"}
+    if note.get("sha256") != record["sha256"]:
+        raise VlmakeError(
+            f"{tsv} was changed since it was made from {note.get('origin')}; it is left as it is: move it away to have"
+            " it made again, or give it as `path`"
+        )
+    return record | {"origin": str(note.get("origin"))} if note.get("wanted") == wanted else None
 
 
 def splits(files: Sequence[str]) -> list[Split]:

@@ -27,7 +27,7 @@ class Question:
 class Asking:
     """How questions are asked: everything about it is part of each prediction's key.
 
-    ``pixels`` is the model's pixel budget on this benchmark (keys of ``registry.PixelBudget``). ``looked_up_in`` is the
+    ``pixels`` is the model's pixel budget on this benchmark (keys of ``entries.PixelBudget``). ``looked_up_in`` is the
     benchmark's name for a model that looks its answers up by index, so that equal prompts may have unequal answers.
     """
 

@@ -14,9 +14,9 @@ from typing import Any, Literal
 from vlmake import checkpoints
 from vlmake.backends.quantization import automatic_dtype
 from vlmake.devices import VENDORS, visible_devices
+from vlmake.entries import BenchmarkRule, DatasetEntry, ModelEntry
 from vlmake.hubs import Hub
 from vlmake.prompts import Frames
-from vlmake.registry import BenchmarkRule, DatasetEntry, ModelEntry
 from vlmake.store import canonical_json, text_digest
 
 BACKEND_VERSIONS = {"transformers": 1, "replay": 1}  # raise a number only when that backend's answers really change

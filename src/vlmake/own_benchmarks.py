@@ -14,10 +14,11 @@ from typing import Any
 import yaml
 
 from vlmake import paths
+from vlmake.entries import DatasetEntry
 from vlmake.errors import VlmakeError
 from vlmake.layers import mapping, read_yaml
 from vlmake.recognition import Recognised, is_remembered, recognise
-from vlmake.registry import DatasetEntry, Registry, validate
+from vlmake.registry import Registry, validate
 from vlmake.run_config import RunConfig
 from vlmake.store import write_text
 
@@ -65,7 +66,9 @@ def look_up(registry: Registry, asked: Iterable[str], lmu_data: Path, memory: Pa
             found = recognise(tsv, own_question=entry is not None and entry.question is not None)
             entries[name] = _keys(found, tsv, entry)
             lines[name] = describe(name, found, entries[name].get("metric"))
-        elif name in registry.datasets and name not in entries:
+        elif name in entries:
+            lines[name] = f"{name}: {tsv} is gone; what was recognised before holds"
+        elif name in registry.datasets:
             raise VlmakeError(f"dataset '{name}': {tsv} is not there, and its entry says neither `task` nor `metric`")
     completed = {
         name: _completed(registry.datasets.get(name), keys, _file(memory, name)) for name, keys in entries.items()

@@ -13,12 +13,13 @@ from typing import Any
 
 from vlmake import checkpoints, digests, model_spec, paths, prompts
 from vlmake.dataset_classes.source import EVALUATION_VERSION, class_digest
+from vlmake.entries import DatasetEntry, prompt_template, shards, tsv_path
 from vlmake.errors import VlmakeError
 from vlmake.hf_names import source_spec
 from vlmake.journal import epoch_of
 from vlmake.model_spec import BenchmarkSettings
 from vlmake.readiness import readiness
-from vlmake.registry import DatasetEntry, Registry, prompt_template, shards, tsv_path
+from vlmake.registry import Registry
 from vlmake.run_config import ImageRoundtrip, RunConfig
 from vlmake.scoring_digest import module_digest, source_digest
 from vlmake.store import canonical_json, text_digest

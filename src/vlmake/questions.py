@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vlmake.entries import DatasetEntry, prompt_template
 from vlmake.errors import VlmakeError
 from vlmake.inference import Asking, Question, make_question
 from vlmake.prompts import OPTION_LETTERS, Frames, Part, check_columns, render
-from vlmake.registry import DatasetEntry, prompt_template
 from vlmake.roundtrip import with_shown_images
 from vlmake.run_config import ImageRoundtrip
 from vlmake.shards import rows_of_shard

@@ -3,9 +3,9 @@
 from typing import Literal, NamedTuple
 
 from vlmake.dataset_classes.source import class_name, module_file
+from vlmake.entries import DatasetEntry
 from vlmake.errors import VlmakeError
 from vlmake.metrics.registry import metric_entry
-from vlmake.registry import DatasetEntry
 from vlmake.submissions.registry import submission_entry
 
 Result = Literal["score", "submission", "predictions", "nothing"]

@@ -14,11 +14,8 @@ from typing import Any, Literal, NamedTuple
 
 from vlmake.errors import VlmakeError
 from vlmake.file_memory import file_state, recall, remember
-from vlmake.tasks import Task
+from vlmake.tasks import YES_NO, Task
 from vlmake.tsv import Cell, Row, TsvReader, cut
-
-YES_NO = {"yes": "Yes", "no": "No", "是": "Yes", "否": "No"}
-"""The answers of a yes/no set, in lower case, and what they mean."""
 
 FAULTS_KEPT = 1000
 """So many faults are described; of further ones the number is known."""
@@ -89,12 +86,12 @@ def examine(tsv: Path, *, own_question: bool = False, task: Task | None = None, 
             faults.append(Fault(None, "image", "missing, and so is 'image_path'; one of them says what is looked at"))
         if faults:
             return Examined(None, tuple(faults), len(faults))
-        scan = _Scan(table.header, wanted, answers)
+        scan = _Scan(table.header, wanted, answers, task)
         for row in table:
             scan.take(row)
     if not scan.rows:
         raise VlmakeError(f"{tsv}: a header and no rows")
-    return scan.result(task)
+    return scan.result()
 
 
 def recognise(tsv: Path, *, own_question: bool = False) -> Recognised:
@@ -146,10 +143,11 @@ def _from_memory(content: Mapping[str, Any] | None) -> Examined | None:
 class _Scan:
     """Rows taken one by one, into counts and faults; which faults hold is known only after the last row."""
 
-    def __init__(self, header: list[str], wanted: list[str], answers: bool) -> None:
+    def __init__(self, header: list[str], wanted: list[str], answers: bool, task: Task | None) -> None:
         self._place = {name: place for place, name in enumerate(header)}
         self._letters = [letter for letter in string.ascii_uppercase if letter in self._place]
         self._wanted = wanted
+        self._task = task
         self._looks_at_answers = answers and "answer" in self._place
         self._row_of: dict[str, int] = {}
         self._asked: dict[str, int] = {}
@@ -176,11 +174,11 @@ class _Scan:
         if self._looks_at_answers:
             self._take_answer(row, options)
 
-    def result(self, task: Task | None) -> Examined:
+    def result(self) -> Examined:
         """Return what the rows were."""
         answered = sum(self._spelt.values()) > 0
         yes_no = answered and all(answer.lower() in YES_NO for answer in self._spelt) and not self._unanswered
-        task = task or ("multiple_choice" if self._used else "yes_no" if yes_no else "vqa")
+        task = self._task or ("multiple_choice" if self._used else "yes_no" if yes_no else "vqa")
         faults = [
             *self._faults,
             *(self._of_choices if task == "multiple_choice" else []),
@@ -256,6 +254,8 @@ class _Scan:
             self._unanswered.append(Fault(row.number, "answer", "empty, though other rows have one", row.line))
             return
         self._spelt[answer if len(answer) < 4 else "other"] += 1
+        if self._task == "yes_no" and answer.lower() not in YES_NO:
+            self._faults.append(Fault(row.number, "answer", f"'{cut(answer)}' is neither yes nor no", row.line))
         if options and answer not in options:
             self._of_choices.append(Fault(row.number, "answer", _no_letter(answer, options), row.line))
 

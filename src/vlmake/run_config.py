@@ -7,9 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from vlmake import paths
+from vlmake.entries import Texts
 from vlmake.hubs import Hub
 from vlmake.layers import read_yaml
-from vlmake.registry import Registry, Texts, validate
+from vlmake.registry import Registry, validate
 
 Protocol = Literal["vlmevalkit-main", "vlmevalkit-ms", "strict"]
 ImageRoundtrip = Literal["off", "vlmevalkit"]

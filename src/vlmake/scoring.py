@@ -144,6 +144,8 @@ def _with_answer(samples: pd.DataFrame, more_columns: Sequence[str]) -> pd.DataF
 
 
 def _check_answers(samples: pd.DataFrame, spec: ScoringSpec) -> None:
+    if not len(samples):
+        raise VlmakeError(f"dataset '{spec.dataset}' has no rows: there is nothing to score")
     if "answer" not in samples or (len(samples) and samples["answer"].isna().all()):
         raise VlmakeError(f"dataset '{spec.dataset}' has no answers: its predictions can be kept, but not scored")
 
@@ -237,7 +239,9 @@ def _judged_rows(aligned: pd.DataFrame, frame: pd.DataFrame, protocol: str) -> p
     rows["protocol"] = protocol
     rows["extracted"] = source["extracted"].reindex(rows.index).astype(object).where(lambda value: value.notna(), None)
     rows["rule"] = source["rule"].reindex(rows.index).astype(object).where(aligned["kept"], "no_image")
-    rows["confidence"] = source["confidence"].reindex(rows.index).astype(object).where(lambda level: level.notna(), None)
+    rows["confidence"] = (
+        source["confidence"].reindex(rows.index).astype(object).where(lambda level: level.notna(), None)
+    )
     for name in ("span_start", "span_end"):
         rows[name] = pd.array(source[name].reindex(rows.index).tolist(), dtype="Int64")
     rows["hit"] = source["hit"].reindex(rows.index).astype("float64")

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlmake import model_spec
+from vlmake.entries import DatasetEntry
 from vlmake.inference import Asking, Question, accepted_predictions, suspects, unanswered
 from vlmake.journal import Prediction, epoch_of, failed_since
 from vlmake.locks import hold, try_hold
 from vlmake.model_spec import ModelSpec
 from vlmake.paths import parse_dataset
 from vlmake.questions import read_questions
-from vlmake.registry import DatasetEntry
 from vlmake.run_config import ImageRoundtrip
 
 

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vlmake.report.scores import Cell, Score, number, percent, places, read_scores, trouble_line
+from vlmake.report.scores import Cell, Score, missing_line, number, percent, places, read_scores, trouble_line
 from vlmake.report.text import one_line
 
 COLUMNS_PER_BLOCK = 8
@@ -62,6 +62,8 @@ def _dataset(scores: Sequence[Score], width: int) -> RenderableType:
         if (accuracy := score.configured.accuracy) and accuracy.value is not None:
             interval = f"95 % interval {percent(accuracy.low)} to {percent(accuracy.high)}"
             parts.append(_indented(f"{who}accuracy {percent(accuracy.value)} %, {interval}", "dim"))
+        if missing := score.configured.missing:
+            parts.append(_indented(one_line(f"{who}{missing_line(missing)}"), "dim"))
         if trouble := score.trouble():
             line = one_line(trouble_line(trouble, score.samples.total))
             parts.append(_indented(f"! {who}{line}", "bold red"))

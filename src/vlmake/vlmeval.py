@@ -7,7 +7,6 @@ a class of VLMEvalKit gets with its own star import.
 
 import ast
 import base64
-import csv
 import hashlib
 import io
 import json
@@ -18,18 +17,18 @@ import re
 import string
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from vlmake import paths
+from vlmake.dataset_classes.files import dump, load
 from vlmake.download import source_record
 from vlmake.errors import VlmakeError
-from vlmake.export import cut_cell, storable
 from vlmake.images import ImageError
 from vlmake.scoring import NO_IMAGE
 
@@ -64,7 +63,6 @@ __all__ = [
 
 _REFERENCE_LENGTH = 64  # a shorter `image` cell is the index of the row whose image it shares
 _TO_RGB = ("RGBA", "P", "LA")  # modes that JPEG cannot hold
-_PICKLES = (".pkl", ".pickle")
 
 
 def encode_image_to_base64(img: Image.Image, target_size: int = -1, fmt: str = "JPEG") -> str:
@@ -97,112 +95,6 @@ def _fitted(image: Image.Image, target_size: int) -> Image.Image:
     if target_size > 0:
         fitted.thumbnail((target_size, target_size))
     return fitted
-
-
-def load(f: str | Path, fmt: str | None = None) -> Any:
-    """Return the content of a file by its ending (or ``fmt``), tables as pandas reads them when it is told nothing.
-
-    tsv, csv, xlsx: a DataFrame. json: what it holds. jsonl: a list of what its lines hold.
-
-    Raises:
-        VlmakeError: A pickle, which is never read because loading one runs code, or an unknown ending.
-    """
-    return _LOADERS[_format(f, fmt, "read")](Path(f))
-
-
-def dump(data: Any, f: str | Path, **kwargs: Any) -> None:
-    """Write ``data`` to a file by its ending: a DataFrame to tsv, csv or xlsx, anything plain to json or jsonl.
-
-    In xlsx texts stay texts (``=1+1`` is no formula) and a cell holds at most 32,767 characters, the format's limit.
-
-    Raises:
-        VlmakeError: A pickle, which is never written, or an unknown ending.
-    """
-    _DUMPERS[_format(f, None, "written")](data, Path(f), **kwargs)
-
-
-def _format(file: str | Path, fmt: str | None, done: str) -> str:
-    ending = f".{fmt}" if fmt else Path(file).suffix
-    if ending.lower() in _PICKLES:
-        raise VlmakeError(f"{file}: pickles are not {done}, because loading one runs code; use json, tsv or xlsx")
-    if ending.lower() not in _LOADERS:
-        raise VlmakeError(f"{file}: unknown format '{ending}'; known: {', '.join(_LOADERS)}")
-    return ending.lower()
-
-
-def _load_jsonl(file: Path) -> list[Any]:
-    with file.open(encoding="utf-8", newline="\n") as lines:
-        return [json.loads(line) for line in lines if line.strip()]
-
-
-def _dump_json(data: Any, file: Path, indent: int | None = 4) -> None:
-    file.write_text(json.dumps(data, ensure_ascii=False, indent=indent, default=_plain), encoding="utf-8")
-
-
-def _dump_jsonl(data: Any, file: Path) -> None:
-    lines = data.to_dict("records") if isinstance(data, pd.DataFrame) else data
-    file.write_text(
-        "".join(f"{json.dumps(line, ensure_ascii=False, default=_plain)}\n" for line in lines), encoding="utf-8"
-    )
-
-
-def _plain(value: Any) -> Any:
-    """Return numpy's values as JSON has them."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
-
-def _dump_delimited(separator: str) -> Callable[..., None]:
-    def write(data: Any, file: Path, quoting: Literal[0, 1, 2, 3] = csv.QUOTE_ALL) -> None:
-        pd.DataFrame(data).to_csv(file, sep=separator, index=False, encoding="utf-8", quoting=quoting)
-
-    return write
-
-
-def _dump_xlsx(data: Any, file: Path) -> None:
-    from openpyxl import Workbook
-    from openpyxl.cell import WriteOnlyCell
-
-    frame = pd.DataFrame(data)
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("Sheet1")
-
-    def cell(value: Any) -> Any:
-        if isinstance(value, np.generic):
-            value = value.item()
-        if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-            return None
-        if isinstance(value, bool | int | float):
-            return value
-        typed = WriteOnlyCell(sheet, value=cut_cell(storable(str(value))))
-        typed.data_type = "s"  # else =1+1 would be a formula
-        return typed
-
-    sheet.append([cell(name) for name in frame.columns])
-    for row in frame.itertuples(index=False, name=None):
-        sheet.append([cell(value) for value in row])
-    book.save(file)
-
-
-def _load_json(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8"))
-
-
-_LOADERS: Mapping[str, Callable[[Path], Any]] = {
-    ".tsv": lambda file: pd.read_csv(file, sep="\t"),
-    ".csv": lambda file: pd.read_csv(file),
-    ".xlsx": lambda file: pd.read_excel(file, engine="openpyxl"),
-    ".json": _load_json,
-    ".jsonl": _load_jsonl,
-}
-_DUMPERS: Mapping[str, Callable[..., None]] = {
-    ".tsv": _dump_delimited("\t"),
-    ".csv": _dump_delimited(","),
-    ".xlsx": _dump_xlsx,
-    ".json": _dump_json,
-    ".jsonl": _dump_jsonl,
-}
 
 
 def LMUDataRoot() -> str:  # noqa: N802 (the guide's name)

@@ -22,6 +22,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -170,13 +171,19 @@ class Place:
         return [*there, *out, "x" * 5000, "a/" * 3000, "\ufeff", "nul\\x00byte", "\\ud800", "http://127.0.0.1:9/x.png"]
 
 
-def base64_cells(images: Sequence[bytes]) -> st.SearchStrategy[str]:
-    """Images as base64, right or in one of the ways in which it is wrong."""
+@dataclass(frozen=True)
+class ImageCell:
+    """One of the images as base64, right or in one of the ways in which it is wrong."""
 
-    def spoil(data: bytes, how: str, at: int) -> str:
+    number: int
+    how: str
+    at: int
+
+    def text(self, images: Sequence[bytes]) -> str:
+        data = images[self.number]
         text = base64.b64encode(data).decode()
-        place = at % (len(text) + 1)
-        changed: dict[str, Callable[[], str]] = {
+        place = self.at % (len(text) + 1)
+        ways: dict[str, Callable[[], str]] = {
             "right": lambda: text,
             "cut": lambda: text[:place],
             "lines": lambda: base64.encodebytes(data).decode(),
@@ -184,30 +191,49 @@ def base64_cells(images: Sequence[bytes]) -> st.SearchStrategy[str]:
             "url alphabet": lambda: text.replace("+", "-").replace("/", "_"),
             "letter": lambda: text[:place] + "é" + text[place:],
             "bytes": lambda: base64.b64encode(data[:place] + b"\xff\0" + data[place + 2 :]).decode(),
-            "cut image": lambda: base64.b64encode(data[: at % (len(data) + 1)]).decode(),
+            "cut image": lambda: base64.b64encode(data[: self.at % (len(data) + 1)]).decode(),
             "twice": lambda: base64.b64encode(text.encode()).decode(),
         }
-        return changed[how]()
-
-    ways = ["right", "right", "right", "cut", "lines", "data url", "url alphabet", "letter", "bytes", "bytes"]
-    ways += ["cut image", "cut image", "twice"]
-    return st.builds(spoil, st.sampled_from(images), st.sampled_from(ways), st.integers(0, 1 << 20))
+        return ways[self.how]()
 
 
-def lists_of(items: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Lists as Python or JSON writes them, whole or spoilt."""
+@dataclass(frozen=True)
+class ListCell:
+    """A list as Python or JSON writes it, whole or spoilt."""
 
-    def written(texts: list[str], how: str) -> str:
-        ways = {
+    items: tuple[ImageCell | str, ...]
+    how: str
+
+    def text(self, images: Sequence[bytes]) -> str:
+        texts = [item if isinstance(item, str) else item.text(images) for item in self.items]
+        return {
             "python": str(texts),
             "json": json.dumps(texts),
-            "open": str(texts)[:-1] + " ]]",
-            "bare": "[" + ",".join(texts) + "]",
-        }
-        return {**ways, "code": "[__import__('os').abort()]", "nested": str([texts])}[how]
+            "open": f"{str(texts)[:-1]} ]]",
+            "bare": f"[{','.join(texts)}]",
+            "code": "[__import__('os').abort()]",
+            "nested": str([texts]),
+        }[self.how]
 
-    ways = st.sampled_from(["python", "python", "json", "json", "open", "bare", "code", "nested"])
-    return st.builds(written, st.lists(items, max_size=3), ways)
+
+@dataclass(frozen=True)
+class HostileTsv:
+    """What a file is made of; the bytes are made of it later, for hypothesis keeps what it drew."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | ImageCell | ListCell]]
+    quoted: str
+    end: str
+    ends_with_line: bool
+    encoding: str
+    damage: str
+    at: int
+
+    def content(self, images: Sequence[bytes]) -> bytes:
+        texts = [[cell if isinstance(cell, str) else cell.text(images) for cell in row] for row in self.rows]
+        lines = ["\t".join(_quoted(cell, self.quoted) for cell in row) for row in [self.columns, *texts]]
+        whole = self.end.join(lines) + (self.end if self.ends_with_line else "")
+        return _damaged(whole.encode(self.encoding, "replace"), self.damage, self.at)
 
 
 TEXTS = st.one_of(
@@ -228,37 +254,47 @@ FAULTS = ("header", "index", "references", "quoting", "line ends", "encoding", "
 """What may be wrong with a file as a whole; of faults in single images there may be any number."""
 
 
+WAYS = ["right"] * 4 + ["cut", "lines", "data url", "url alphabet", "letter", "bytes", "bytes", "cut image", "twice"]
+LIST_WAYS = ["python", "python", "json", "json", "open", "bare", "code", "nested"]
+
+
 @st.composite
-def hostile_tsvs(draw: st.DrawFn, names: Sequence[str], images: Sequence[bytes]) -> bytes:
-    """Return the bytes of a file that somebody might call a benchmark."""
+def hostile_tsvs(draw: st.DrawFn, names: Sequence[str], images: int) -> HostileTsv:
+    """Draw a file that somebody might call a benchmark, with so many images to choose from."""
     faults = draw(st.one_of(st.just([]), st.lists(st.sampled_from(FAULTS), max_size=2)))
 
     def choose(fault: str, usual: Sequence[Any], wrong: Sequence[Any]) -> Any:
         return draw(st.sampled_from(wrong if fault in faults else usual))
 
-    extra = [name for name in EXTRA_COLUMNS if draw(st.integers(0, 3)) == 0]
-    columns = [*choose("header", HEADERS, BAD_HEADERS), *extra]
+    def listed(items: st.SearchStrategy[Any]) -> st.SearchStrategy[ListCell]:
+        return st.builds(ListCell, st.lists(items, max_size=3).map(tuple), st.sampled_from(LIST_WAYS))
+
+    columns = choose("header", HEADERS, BAD_HEADERS) + [name for name in EXTRA_COLUMNS if draw(st.integers(0, 3)) == 0]
     count = draw(st.integers(1, 6))
     indices = [str(number) for number in range(count)]
     if "index" in faults:
         indices = [draw(st.one_of(st.sampled_from(["0", "1", "", " "]), TEXTS)) for _ in indices]
-    inline, path = base64_cells(images), st.sampled_from(list(names))
+    inline = st.builds(ImageCell, st.integers(0, images - 1), st.sampled_from(WAYS), st.integers(0, 1 << 20))
+    path = st.sampled_from(list(names))
     there = st.sampled_from(["", " ", *indices[:1]])
     astray = st.one_of(st.sampled_from([*indices, "99"]), TEXTS)
-    cells = {
+    cells: dict[str, Callable[[int], st.SearchStrategy[Any]]] = {
         "index": lambda row: st.just(indices[row]),
         "image": lambda row: st.one_of(
-            inline, inline, lists_of(inline), astray if "references" in faults else there if row else inline
+            inline, inline, listed(inline), astray if "references" in faults else there if row else inline
         ),
-        "image_path": lambda row: st.one_of(path, path, lists_of(path), TEXTS),
+        "image_path": lambda row: st.one_of(path, path, listed(path), TEXTS),
     }
-    rows = [[draw(cells.get(column, lambda row: TEXTS)(row)) for column in columns] for row in range(count)]
-    quoted = choose("quoting", ["where needed", "always"], ["never"])
-    end = choose("line ends", ["\n", "\r\n"], ["\r", "\n\n", "\r\r\n"])
-    lines = ["\t".join(_quoted(cell, quoted) for cell in row) for row in [columns, *rows]]
-    encoding = choose("encoding", ["utf-8", "utf-8", "utf-8-sig"], ["utf-16", "latin-1", "utf-32", "gb18030"])
-    content = (end.join(lines) + draw(st.sampled_from([end, ""]))).encode(encoding, "replace")
-    return _damaged(content, choose("damage", ["no"], DAMAGES), draw(st.integers(0, 1 << 24)))
+    return HostileTsv(
+        columns,
+        [[draw(cells.get(column, lambda row: TEXTS)(row)) for column in columns] for row in range(count)],
+        quoted=choose("quoting", ["where needed", "always"], ["never"]),
+        end=choose("line ends", ["\n", "\r\n"], ["\r", "\n\n", "\r\r\n"]),
+        ends_with_line=draw(st.booleans()),
+        encoding=choose("encoding", ["utf-8", "utf-8", "utf-8-sig"], ["utf-16", "latin-1", "utf-32", "gb18030"]),
+        damage=choose("damage", ["no"], DAMAGES),
+        at=draw(st.integers(0, 1 << 24)),
+    )
 
 
 def _quoted(cell: str, how: str) -> str:
@@ -380,8 +416,9 @@ def main(examples: int, large: bool) -> None:
                 max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck),
                 phases=(Phase.generate, Phase.shrink),
             )  # fmt: skip
-            @given(hostile_tsvs(place.names(), images))
-            def run(content: bytes) -> None:
+            @given(hostile_tsvs(place.names(), len(images)))
+            def run(tsv: HostileTsv) -> None:
+                content = tsv.content(images)
                 before, start = reset_peak(), time.process_time()
                 watch(True)
                 try:
@@ -389,7 +426,7 @@ def main(examples: int, large: bool) -> None:
                 finally:
                     watch(False)
                 for name, value in (("seconds", time.process_time() - start), ("megabytes", peak() - before)):
-                    most[name] = max(most[name], (round(value, 2), repr(content[:300])))
+                    most[name] = max(most[name], (round(value, 2), repr(tsv)[:600]))
                 assert not seen, f"opened: {seen}"
 
             run()

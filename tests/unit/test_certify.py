@@ -30,11 +30,12 @@ from vlmake.certify.sides import Converted, Original, Seen, run_original, write_
 from vlmake.commands.certify import command
 from vlmake.decode import decode
 from vlmake.download import source_record
+from vlmake.entries import ModelEntry
 from vlmake.errors import VlmakeError
 from vlmake.images import open_rgb
 from vlmake.model_spec import BenchmarkSettings, ModelSpec, RuntimeOptions
 from vlmake.prompts import Frames
-from vlmake.registry import ModelEntry, load_registry
+from vlmake.registry import load_registry
 
 CODE = REPOSITORY / "tests" / "data" / "remote_code"
 PIXELS = {"min_patches": 1, "max_patches": 6, "prompt_patches": 64}

@@ -3,9 +3,13 @@
 import base64
 import io
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -430,3 +434,30 @@ def test_images_of_a_tsv_without_any_are_found_in_the_folder_of_images(tmp_path:
     assert found is None
     assert "leads out of the image folder" in outside
     assert gone == f"missing file: {folder / 'gone.png'}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends orphans on Linux only")
+def test_killed_stage_takes_the_class_with_it_and_the_next_tidies_up(tmp_path: Path) -> None:
+    waits = (
+        "    def build_prompt(self, line):\n        import time\n        print(os.getpid())\n        time.sleep(600)\n"
+    )
+    made = call(tmp_path, HEAD + waits, tmp_path)
+    program = (
+        "from pathlib import Path\n"
+        "from vlmake.dataset_classes.process import *\n"
+        "from vlmake.dataset_classes.source import class_name\n"
+        f"here = Path({str(tmp_path)!r})\n"
+        "call = ClassCall(class_name('mine:Mine', str(here)), 'D', here / 't.tsv', here / 'LMU', here / 'class.log')\n"
+        "with scratch_folder(call.log) as scratch: ask_class(call, 'ask', scratch)\n"
+    )
+    stage = subprocess.Popen([sys.executable, "-c", program])
+    while not (made.log.is_file() and made.log.read_text().strip()):
+        assert stage.poll() is None
+        time.sleep(0.05)
+    child = psutil.Process(int(made.log.read_text()))
+    stage.kill()
+    stage.wait()
+    child.wait(30)
+    assert len(list(tmp_path.glob(".class-*"))) == 1
+    with scratch_folder(made.log) as scratch:
+        assert list(tmp_path.glob(".class-*")) == [scratch]

@@ -11,12 +11,13 @@ from tests.conftest import write_tsv
 from tests.made_up import ROWS, THINGS, answer_of, cells
 from vlmake.decode import decode
 from vlmake.download import source_record
+from vlmake.entries import DatasetEntry
 from vlmake.inference import Asking
 from vlmake.metrics.registry import METRICS
 from vlmake.prompts import FRAMES, Frames
 from vlmake.questions import read_questions
 from vlmake.readiness import readiness
-from vlmake.registry import DatasetEntry, load_registry, registry_folders
+from vlmake.registry import load_registry, registry_folders
 from vlmake.scoring import ScoringSpec, score
 from vlmake.submissions.registry import load_writer
 

@@ -67,7 +67,9 @@ def judged():
     """Half → one (task, language, outcome, confidence) a line."""
     found = {}
     for half in HALVES:
-        lines = [json.loads(line) for task in TASKS for line in (CORPUS / half / f"{task}.jsonl").open(encoding="utf-8")]
+        lines = [
+            json.loads(line) for task in TASKS for line in (CORPUS / half / f"{task}.jsonl").open(encoding="utf-8")
+        ]
         found[half] = []
         for line in lines:
             extraction = read(line)
@@ -125,11 +127,17 @@ def test_few_answers_are_wrong_and_few_are_left_open(judged, half):
 
 
 def test_the_corpus_is_large_and_its_halves_share_no_line():
-    lines = {half: [json.loads(line) for task in TASKS for line in (CORPUS / half / f"{task}.jsonl").open(encoding="utf-8")] for half in HALVES}
+    lines = {
+        half: [json.loads(line) for task in TASKS for line in (CORPUS / half / f"{task}.jsonl").open(encoding="utf-8")]
+        for half in HALVES
+    }
     assert sum(map(len, lines.values())) >= 1_200
     for half in HALVES:
         assert len({line["style"] for line in lines[half]}) >= 20
-        assert all(line["answer"] is None or line["task"] != "multiple_choice" or line["answer"] in line["options"] for line in lines[half])
+        assert all(
+            line["answer"] is None or line["task"] != "multiple_choice" or line["answer"] in line["options"]
+            for line in lines[half]
+        )
     both = [{(line["question"], line["prediction"]) for line in lines[half]} for half in HALVES]
     assert len({line["id"] for half in HALVES for line in lines[half]}) == sum(map(len, lines.values()))
     assert sum(len(one) for one in both) - len(both[0] | both[1]) <= 0.01 * sum(map(len, both))  # "B" to one question

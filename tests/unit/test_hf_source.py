@@ -364,13 +364,21 @@ def test_several_images_come_in_order(stage: Stage) -> None:
     ],
 )
 def test_faults_are_a_line_with_row_and_column(stage: Stage, change: Row, expected: str) -> None:
-    options = ["a", "b"] if not isinstance(change.get("options"), str) else "['a', 'b']"
+    options: Any = ["a", "b"] if not isinstance(change.get("options"), str) else "['a', 'b']"
     row = {"question": "?", "image": red, "options": options, "answer": "A"}
     stage.entry = {"source": stage.folder({"test.parquet": parquet([row, row | change])}), "metric": "choice"}
     code, output = stage.run()
     assert (code, output.count("\n")) == (1, 1), output
     assert expected in output
     assert not stage.tsv.exists()
+
+
+def test_an_answer_that_is_neither_yes_nor_no(stage: Stage) -> None:
+    rows = [QUESTIONS[0], QUESTIONS[1] | {"answer": "perhaps"}]
+    stage.entry = {"source": stage.folder({"test.parquet": parquet(rows)}), "metric": "pope"}
+    code, output = stage.run()
+    assert code == 1
+    assert "row 2, column 'answer': 'perhaps' is neither yes nor no" in output
 
 
 @pytest.mark.parametrize(

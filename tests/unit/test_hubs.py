@@ -37,7 +37,7 @@ PREPARE = """
 import sys
 from pathlib import Path
 from vlmake import checkpoints
-from vlmake.registry import ModelEntry
+from vlmake.entries import ModelEntry
 name, adapter, cache = sys.argv[1:]
 file = Path(cache) / "checkpoint.json"
 if file.is_file():

@@ -14,6 +14,7 @@ from vlmake import model_spec
 from vlmake.answering import Pace, answer
 from vlmake.backends.replay import load
 from vlmake.commands.import_predictions import command
+from vlmake.entries import DatasetEntry, ModelEntry
 from vlmake.errors import VlmakeError
 from vlmake.importing.doubts import CELL_UNITS, ImportedRow, imported_rows
 from vlmake.importing.entry import entry_file, refuse_name, write_entry
@@ -25,7 +26,7 @@ from vlmake.inference import Asking, accepted_predictions, make_question
 from vlmake.journal import JournalWriter
 from vlmake.model_spec import RuntimeOptions
 from vlmake.predictions_io import Record, read_records
-from vlmake.registry import DatasetEntry, ModelEntry, Registry
+from vlmake.registry import Registry
 
 MME = DatasetEntry(path=str(BENCHMARKS / "ShapesMME.tsv"), task="yes_no", metric="mme")
 CHOICE = DatasetEntry(url="http://127.0.0.1/x.tsv", task="multiple_choice", metric="choice")

@@ -342,7 +342,9 @@ class TestCommand:
         (place / "lmu").mkdir()
         (place / "lmu" / "Mine.tsv").write_text("the old one", encoding="utf-8")
         write_csv(place / "t.csv", "image question answer", [["gone.png", "?", "a"], ["red.png", "", "a"]])
-        done = run("Mine", "--images", "images", "--table", "t.csv")
+        words = ("Mine", "--images", "images", "--table", "t.csv")
+        assert "is there already" in str(run(*words).exception)
+        done = run(*words, "--out", "lmu/Mine.tsv")
         assert done.exit_code == 1
         assert [line.split(": ")[1] for line in done.stderr.splitlines()[:2]] == [
             "row 1, column 'image'", "row 2, column 'question'",
@@ -364,6 +366,7 @@ class TestCommand:
             (("Mine", "--table", "t.csv", "--images", "images", "--out", "x.csv"), "is a .tsv file"),
             (("Mine", "--table", "t.csv", "--images", "images", "--column", "question"), "it is NAME=COLUMN"),
             (("Mine", "--table", "t.csv", "--images", "images", "--column", "hint=answr"), "did you mean 'answer'"),
+            (("Mine", "--table", "t.tsv", "--images", "images", "--out", "t.tsv"), "that is the table itself"),
             (("--check", "nowhere.tsv"), "cannot read nowhere.tsv"),
             (("Mine", "--check", "x.tsv"), "takes nothing else"),
         ],

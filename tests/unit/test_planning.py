@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlmake.entries import DatasetEntry, ModelEntry
 from vlmake.planning import Plan, _numbers_up_to
-from vlmake.registry import DatasetEntry, ModelEntry, Registry
+from vlmake.registry import Registry
 from vlmake.run_config import RunConfig
 
 

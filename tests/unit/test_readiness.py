@@ -1,14 +1,18 @@
 """What a run of a benchmark ends in, and what is said where that is no score."""
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.conftest import REPOSITORY
+from vlmake.commands.list import command as list_command
+from vlmake.entries import DatasetEntry, ModelEntry
 from vlmake.errors import VlmakeError
 from vlmake.planning import Plan
 from vlmake.readiness import readiness
-from vlmake.registry import DatasetEntry, ModelEntry, Registry, load_registry
+from vlmake.registry import Registry, load_registry
 from vlmake.run_config import RunConfig
 from vlmake.submissions.registry import SUBMISSIONS
 
@@ -16,7 +20,9 @@ SHIPPED = load_registry([REPOSITORY / "config"])
 
 
 def entry(**values: object) -> DatasetEntry:
-    return DatasetEntry.model_validate({"task": "multiple_choice", "metric": "choice", "url": "file:///x.tsv", **values})
+    return DatasetEntry.model_validate(
+        {"task": "multiple_choice", "metric": "choice", "url": "file:///x.tsv", **values}
+    )
 
 
 def plan(**datasets: DatasetEntry) -> Plan:
@@ -148,7 +154,9 @@ def test_a_target_that_cannot_be_says_what_can(target: str, expected: str) -> No
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("target", ["Hidden_submission.xlsx", "Both@2_score.csv", "Both_score.json", "Open@2_score.csv"])
+@pytest.mark.parametrize(
+    "target", ["Hidden_submission.xlsx", "Both@2_score.csv", "Both_score.json", "Open@2_score.csv"]
+)
 def test_targets_that_can_be_pass(target: str) -> None:
     it = plan(Open=entry(), Hidden=HIDDEN, Both=entry(parts=("Open",)))
     it.check_targets([f"results/M/{target}"])
@@ -156,7 +164,10 @@ def test_targets_that_can_be_pass(target: str) -> None:
 
 @pytest.mark.parametrize(
     ("parts", "expected"),
-    [("[One, Twoo]", "parts: unknown dataset 'Twoo'; did you mean 'Two'?"), ("[Nest]", "'Nest' is made of parts itself")],
+    [
+        ("[One, Twoo]", "parts: unknown dataset 'Twoo'; did you mean 'Two'?"),
+        ("[Nest]", "'Nest' is made of parts itself"),
+    ],
 )
 def test_parts_must_be_there_and_whole(tmp_path: Path, parts: str, expected: str) -> None:
     (tmp_path / "datasets").mkdir()
@@ -170,3 +181,16 @@ def test_parts_must_be_there_and_whole(tmp_path: Path, parts: str, expected: str
         load_registry([tmp_path])
     assert expected in str(caught.value)
     assert "own.yaml" in str(caught.value)
+
+
+def test_the_list_says_what_a_run_ends_in_and_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LMUData", str(tmp_path))
+    listed = json.loads(CliRunner().invoke(list_command, ["datasets", "--family", "mmmu", "--json"]).output)
+    ending = {entry["name"]: (entry["ends_in"], entry["reason"]) for entry in listed}
+    assert ending["MMMU_DEV_VAL"] == ("score", "")
+    assert ending["MMMU_TEST"] == tuple(readiness(SHIPPED.dataset("MMMU_TEST")))
+    lines = CliRunner().invoke(list_command, ["datasets", "--family", "graded"]).output.splitlines()
+    row = next(line for line in lines if line.split()[0] == "MMVet")
+    assert "predictions" in row
+    assert "gpt-4-turbo (needed)" in row

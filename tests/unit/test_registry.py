@@ -4,8 +4,9 @@ import pytest
 from pydantic import BaseModel
 
 from tests.conftest import REPOSITORY
+from vlmake.entries import DatasetEntry, ModelEntry, shards
 from vlmake.errors import VlmakeError
-from vlmake.registry import DatasetEntry, ModelEntry, Registry, load_registry, registry_folders, shards
+from vlmake.registry import Registry, load_registry, registry_folders
 from vlmake.run_config import RunConfig, configured_pairs, load_config
 
 
@@ -53,7 +54,8 @@ def test_misspelt_pixel_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("datasets:\n  Mine:\n    metric: mme\n", "Mine: key 'task' is missing"),
+        ("datasets:\n  Mine:\n    url: http://x\n", "Mine: key 'task' is missing"),
+        ("datasets:\n  Mine:\n    metric: mme\n", "Mine: give `url` or `path`"),
         ("datasets:\n  Mine:\n    metric: mme\n    task: essay\n", "Mine: task: Input should be"),
         ("datasets:\n  a/b:\n    metric: mme\n", "'a/b' cannot be a name"),
         ("datasets:\n  report:\n    metric: mme\n", "'report' cannot be a name"),

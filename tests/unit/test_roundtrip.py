@@ -15,13 +15,14 @@ from tests.conftest import REPOSITORY, Workplace
 from vlmake.commands.prompts import command as prompts_command
 from vlmake.decode import decode
 from vlmake.download import source_record
+from vlmake.entries import DatasetEntry, ModelEntry
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageError, ImageStore, ImageWriter, open_rgb
 from vlmake.inference import Asking
 from vlmake.planning import Plan
 from vlmake.prompts import Frames
 from vlmake.questions import read_questions
-from vlmake.registry import DatasetEntry, ModelEntry, Registry
+from vlmake.registry import Registry
 from vlmake.roundtrip import LARGE_TSV_BYTES, ShownImages, TsvFacts, encode_again, shown_ids, tsv_facts
 from vlmake.run_config import RunConfig
 

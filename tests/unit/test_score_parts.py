@@ -19,7 +19,9 @@ from vlmake.score_parts import stack_scores
 PROTOCOLS = ("vlmevalkit-main", "strict")
 
 
-def part(name: str, columns: list[str], rows: list[list[Any]], value: float | None, n: int, **more: Any) -> dict[str, Any]:
+def part(
+    name: str, columns: list[str], rows: list[list[Any]], value: float | None, n: int, **more: Any
+) -> dict[str, Any]:
     numbers = {
         "columns": columns,
         "rows": rows,
@@ -34,7 +36,7 @@ def part(name: str, columns: list[str], rows: list[list[Any]], value: float | No
         "metric": "choice",
         "protocol": "strict",
         "judge": "exact_matching",
-        "protocols": {protocol: numbers for protocol in PROTOCOLS},
+        "protocols": dict.fromkeys(PROTOCOLS, numbers),
         "samples": {"total": n, "no_image": 1, "by_status": {"ok": n, "model_error": 0}},
         "provenance": {"predictions": {"model": name}},
     }

@@ -137,6 +137,7 @@ def test_circular_rows_keep_their_own_hit_and_main_rows_get_the_groups():
         "hit": 1,
         "status": "ok",
         "rule": "letter_near_end",
+        "confidence": None,
         "group_hit": 1,
     }
     assert last["hit"] == 0 and last["group_hit"] is None
@@ -150,8 +151,22 @@ def test_items():
         "hit": 1,
         "status": "ok",
         "rule": "letter_near_end",
+        "confidence": None,
     }
-    assert json.loads(lines[1]) == {"index": "b", "extracted": None, "hit": 0, "status": "model_error", "rule": "none"}
+    assert json.loads(lines[1]) == {
+        "index": "b",
+        "extracted": None,
+        "hit": 0,
+        "status": "model_error",
+        "rule": "none",
+        "confidence": None,
+    }
+
+
+def test_only_the_strict_protocol_knows_a_confidence():
+    result = score(animals(2), answers(["B", "nothing"], ["0", "1"]), CHOICE)
+    assert rows(result, "strict")["confidence"].tolist() == ["high", None]
+    assert rows(result, "vlmevalkit-main")["confidence"].tolist() == [None, None]
 
 
 def test_rows_without_an_image_are_counted_and_left_out_of_the_tables():
@@ -262,7 +277,7 @@ def package(tmp_path):
         ("metrics/confusion.py", {"pope", "vsr"}),
         ("extract/strict_options.py", {name for name, entry in METRICS.items() if entry.task == "multiple_choice"}),
         ("extract/mmmu.py", {"mmmu", "mmmu_reasoned"}),
-        ("extract/yes_no.py", {"mme", "pope", "hallusion", "amber", "vsr", "yes_no"}),
+        ("extract/yes_no.py", {"mme", "pope", "hallusion", "amber", "vsr", "yes_no", "yes_no_any_case"}),
         ("scoring.py", set(METRICS)),
         ("extract/strict.py", set(METRICS)),
         ("extract/vlmevalkit_view.py", set(METRICS)),

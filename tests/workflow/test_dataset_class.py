@@ -257,3 +257,16 @@ def test_other_form_of_images_is_refused_for_a_class(place: Workplace) -> None:
     ran = place.vlmake("run", "--data", "ShapesCrop@4")
     assert ran.code != 0
     assert "its class says which images are shown; set `image_roundtrip: off`" in ran.output
+
+
+def test_export_shows_the_classes_hits_and_audit_has_nothing_to_read(place: Workplace) -> None:
+    out = place.folder / "out.csv"
+    ran = place.vlmake("export", "--model", "TinyVLM", "--dataset", "ShapesMCQ", "--out", str(out))
+    assert ran.code == 0, ran.output
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    overall = score(place, "ShapesMCQ")["protocols"]["class"]["overall"]["value"]  # type: ignore[index]
+    assert sum(float(row["hit"]) for row in rows) / ROWS == overall
+    ran = place.vlmake("audit", "draw", "--model", "TinyVLM", "--data", "ShapesMCQ", "--out", str(out) + ".csv")
+    assert ran.code != 0
+    assert "its class reads the answers" in ran.output

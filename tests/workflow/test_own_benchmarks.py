@@ -36,7 +36,8 @@ def test_from_drop_to_score_and_back(workplace: Workplace) -> None:
     score = workplace.result("TinyVLM", "Dropped_score.csv")
     before = score.stat().st_mtime_ns
     ran = workplace.vlmake(*RUN, "Dropped")
-    assert (ran.code, score.stat().st_mtime_ns) == (0, before), "the same TSV: nothing to do"
+    assert ran.code == 0, ran.output
+    assert score.stat().st_mtime_ns == before, "the same TSV: nothing to do"
 
     ran = workplace.vlmake(*RUN, "Dropped@3")
     assert ran.code == 0, ran.output
@@ -59,18 +60,25 @@ def test_from_drop_to_score_and_back(workplace: Workplace) -> None:
     tsv.unlink()
     ran = workplace.vlmake(*RUN, "Dropped")
     assert ran.code == 0, ran.output
+    assert "Dropped.tsv is gone; what was recognised before holds" in ran.output
     ran = workplace.vlmake(*RUN, "Droped")
     assert (ran.code, len(ran.output.splitlines())) == (1, 1), ran.output
 
 
-def test_a_path_and_nothing_else_and_a_metric_of_ones_own(workplace: Workplace) -> None:
+def test_only_a_path_a_metric_of_ones_own_and_no_answers(workplace: Workplace) -> None:
     tsv = drop(workplace, "Text", "ShapesOCR", 3)
     moved = workplace.folder / "mine.tsv"
     tsv.rename(moved)
     workplace.datasets["Plain"] = {"path": "../../mine.tsv", "max_new_tokens": 4}
     workplace.datasets["Loose"] = {"path": "../../mine.tsv", "metric": "anls", "max_new_tokens": 4}
-    ran = workplace.vlmake(*RUN, "Plain", "Loose")
+    rows = read_tsv(moved)
+    answer = rows[0].index("answer")
+    write_tsv(tsv, [[cell for place, cell in enumerate(row) if place != answer] for row in rows])
+    ran = workplace.vlmake(*RUN, "Plain", "Loose", "Text")
     assert ran.code == 0, ran.output
+    assert "Text: recognised by its TSV: open answers; 3 rows; no answers, so no score" in ran.output
+    assert len(workplace.predictions("TinyVLM", "Text")) == 3
+    assert not workplace.result("TinyVLM", "Text_score.csv").exists()
     metrics = {
         name: json.loads(workplace.result("TinyVLM", f"{name}_score.json").read_text(encoding="utf-8"))["metric"]
         for name in ("Plain", "Loose")
@@ -108,15 +116,3 @@ def test_a_published_name_keeps_its_md5(workplace: Workplace) -> None:
     assert ran.code != 0
     assert "is not the registered file: md5" in ran.output
     assert "recognised" not in ran.output
-
-
-def test_no_score_without_answers(workplace: Workplace) -> None:
-    tsv = drop(workplace, "Dropped", "ShapesOCR", 2)
-    rows = read_tsv(tsv)
-    answer = rows[0].index("answer")
-    write_tsv(tsv, [[cell for place, cell in enumerate(row) if place != answer] for row in rows])
-    ran = workplace.vlmake(*RUN, "Dropped")
-    assert ran.code == 0, ran.output
-    assert "no answers, so no score" in ran.output
-    assert len(workplace.predictions("TinyVLM", "Dropped")) == 2
-    assert not workplace.result("TinyVLM", "Dropped_score.csv").exists()

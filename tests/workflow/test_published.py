@@ -12,7 +12,7 @@ from vlmake.registry import load_registry, registry_folders
 
 ROWS = 4
 NAMES = ("COCO_VAL", "MMMU_DEV_VAL", "MMT-Bench_VAL", "OCRBench", "TextVQA_VAL", "MMVP", "MMVet", "MMBench_TEST_EN")
-"""One for each kind of task, prompt and ending; tests/unit/test_every_benchmark.py has all of them without Snakemake."""
+"""One for each kind of task, prompt and ending; all of them are tried without Snakemake in another test."""
 
 
 def with_made_up(place: Workplace, folder: Path, names: Sequence[str]) -> None:

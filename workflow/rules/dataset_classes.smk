@@ -9,10 +9,10 @@ rule decode_class:
     output:
         samples=paths.samples("{base}", RUN.data_dir),
         images=paths.images("{base}", RUN.data_dir),
-    wildcard_constraints:
-        base=PLAN.class_base_pattern(),
     log:
         paths.asked_class_log("{base}", RUN.data_dir),
+    wildcard_constraints:
+        base=PLAN.class_base_pattern(),
     priority: 10  # data first: a job that has a model loaded then finds more to do
     retries: 0
     localrule: True
@@ -32,10 +32,10 @@ rule score_class:
         judged=paths.judged("{model}", "{dataset}"),
         table=paths.score_csv("{model}", "{dataset}"),
         detail=paths.score_json("{model}", "{dataset}"),
-    wildcard_constraints:
-        dataset=PLAN.class_pattern(),
     log:
         paths.scored_class_log("{model}", "{dataset}"),
+    wildcard_constraints:
+        dataset=PLAN.class_pattern(),
     retries: 0
     localrule: True
     params:

@@ -63,4 +63,4 @@ onstart:
         inferred = jobs_to_run("infer", "infer_shard")
         write_planned_shards(inferred)
         remove_what_rests_on_predictions(results_of(inferred))
-        remove_stacked_scores(results_of(inferred + jobs_to_run("score")))
+        remove_stacked_scores(results_of(inferred + jobs_to_run("score", "score_class")))

@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from vlmake.decode import decode
+from vlmake.entries import tsv_path
 from vlmake.errors import VlmakeError
 from vlmake.paths import image_root
 from vlmake.program import run_program
-from vlmake.registry import load_registry, tsv_path
+from vlmake.registry import load_registry
 
 FILE = click.Path(path_type=Path)
 

@@ -35,7 +35,7 @@ class SampleName:
 class Request:
     """One question: the conversation up to it, and the original bytes of every image it names by digest.
 
-    ``pixels`` are the limits on what the image processor makes of the images (keys of ``registry.PixelBudget``).
+    ``pixels`` are the limits on what the image processor makes of the images (keys of ``entries.PixelBudget``).
     ``sample`` is set only for a model that looks its answers up.
     """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from vlmake.registry import ModelEntry
+    from vlmake.entries import ModelEntry
 
 # Budgets of a whole prompt, which the backend keeps; an image processor knows single images only.
 _PROMPT_BUDGETS = frozenset({"prompt_patches", "first_image_scale"})
@@ -68,7 +68,7 @@ def load_processor(folder: Path, entry: ModelEntry) -> Any:
 
 
 def image_options(processor: Any, pixels: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a pixel budget (keys of ``registry.PixelBudget``) as ``images_kwargs`` of one call of the processor.
+    """Return a pixel budget (keys of ``entries.PixelBudget``) as ``images_kwargs`` of one call of the processor.
 
     A call with them gives the tensors of a processor that was loaded with the same budget. Budgets of a whole prompt
     are left out. Raises VlmakeError for a key that the image processor does not know, or that it can only take when

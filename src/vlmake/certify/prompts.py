@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from vlmake.certify.drawing import pictures
+from vlmake.entries import DatasetEntry
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageStore
 from vlmake.inference import Asking
 from vlmake.model_spec import BenchmarkSettings
 from vlmake.prompts import Part
 from vlmake.questions import read_questions
-from vlmake.registry import DatasetEntry
 
 _QUESTIONS = (
     "What is in the picture?",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from vlmake.errors import VlmakeError
 from vlmake.registry import Registry, load_registry, registry_folders
 from vlmake.run_config import config_files, load_config
 
@@ -46,6 +47,8 @@ def draw_sheet(
     config = load_config({}, config_files())
     known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
     names = [known.resolve_dataset(dataset) for dataset in dict.fromkeys(datasets)]
+    if classes := [name for name in names if known.dataset(name).dataset is not None]:
+        raise VlmakeError(f"dataset '{classes[0]}': its class reads the answers, there is nothing to audit")
     pairs = [(model, name, known.dataset(name).task) for model in _models(models, known, work_dir) for name in names]
     drawing = draw(read_population(list(dict.fromkeys(pairs)), work_dir, config.data_dir), samples, seed)
     write_sheet(drawing, out)

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from vlmake import checkpoints, gpus, model_spec, paths
+from vlmake.entries import ModelEntry
 from vlmake.errors import VlmakeError
-from vlmake.registry import ModelEntry, Registry, load_registry, registry_folders
+from vlmake.registry import Registry, load_registry, registry_folders
 from vlmake.run_config import RunConfig, config_files, load_config
 from vlmake.store import canonical_json, write_text
 

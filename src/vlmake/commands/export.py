@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from vlmake import paths
+from vlmake.dataset_classes.source import PROTOCOL
 from vlmake.errors import VlmakeError
 from vlmake.registry import load_registry, registry_folders
 from vlmake.run_config import config_files, load_config
@@ -39,7 +40,8 @@ def command(
     for file in (predictions, samples):
         if not file.is_file():
             raise VlmakeError(f"{file} is not there; `vlmake run --model {pair[0]} --data {pair[1]}` makes it")
-    table = exported_table(samples, predictions, _current(judged, predictions), config.protocol)
+    protocol = config.protocol if known.dataset(pair[1]).dataset is None else PROTOCOL
+    table = exported_table(samples, predictions, _current(judged, predictions), protocol)
     if cut := write_table(table, out, chosen):
         click.echo(f"{cut} cells were too long for a spreadsheet; they stand whole on its second sheet", err=True)
 

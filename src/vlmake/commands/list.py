@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from vlmake.entries import DatasetEntry, ModelEntry
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.layers import read_layers
+from vlmake.metrics.registry import metric_entry
 from vlmake.own_benchmarks import look_at_all
 from vlmake.readiness import readiness
-from vlmake.registry import DatasetEntry, ModelEntry, load_registry, registry_folders
+from vlmake.registry import load_registry, registry_folders
 from vlmake.run_config import config_files, load_config
 
 _HEADS = {
@@ -48,7 +50,7 @@ def command(kind: str, family: str | None, as_json: bool, registry: tuple[Path, 
         families = {family: families[family]}
     if as_json:
         listed = [
-            {"name": name, "family": group, **(entries[name].model_dump(mode="json") if name in entries else {})}
+            {"name": name, "family": group, **(_keys(entries[name]) if name in entries else {})}
             | ({"fault": notes[name]} if name in notes else {})
             for group, names in families.items()
             for name in names
@@ -75,6 +77,15 @@ def _families(folders: Iterable[Path], kind: str) -> dict[str, list[str]]:
     return families
 
 
+def _keys(entry: ModelEntry | DatasetEntry) -> dict[str, object]:
+    """Return an entry's keys; of a benchmark also what a run of it ends in, and why that may be no score."""
+    keys = entry.model_dump(mode="json")
+    if isinstance(entry, DatasetEntry):
+        ready = readiness(entry)
+        keys |= {"ends_in": ready.result, "reason": ready.reason}
+    return keys
+
+
 def _row(name: str, entry: ModelEntry | DatasetEntry) -> tuple[str, ...]:
     if isinstance(entry, DatasetEntry):
         return _dataset_row(name, entry)
@@ -91,6 +102,12 @@ def _row(name: str, entry: ModelEntry | DatasetEntry) -> tuple[str, ...]:
     )
 
 
+def _judge(entry: DatasetEntry) -> str:
+    """Return the judge that VLMEvalKit takes, and whether there is no score without one."""
+    needed = entry.metric is not None and metric_entry(entry.metric).grader
+    return " ".join(filter(None, [entry.judge, "(needed)" if needed else ""]))
+
+
 def _dataset_row(name: str, entry: DatasetEntry) -> tuple[str, ...]:
     """Return what a run of the benchmark ends in, what is known of it, and why it may be no score."""
     ready = readiness(entry)
@@ -102,7 +119,7 @@ def _dataset_row(name: str, entry: DatasetEntry) -> tuple[str, ...]:
         ready.result,
         str(entry.rows or ""),
         entry.images or "",
-        entry.judge or "",
+        _judge(entry),
         entry.task,
         entry.dataset or entry.metric or "",
         ", ".join(entry.aliases),

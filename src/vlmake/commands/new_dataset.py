@@ -46,8 +46,13 @@ def command(
     if name is None:
         raise VlmakeError("name the benchmark: vlmake new-dataset NAME --images DIR --table FILE.csv")
     known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
-    out = out or paths.lmu_data(config.lmu_data) / f"{name}.tsv"
+    usual = paths.lmu_data(config.lmu_data) / f"{name}.tsv"
+    if out is None and usual.exists():
+        raise VlmakeError(f"{usual} is there already; to replace it, name it with --out")
+    out = out or usual
     _check_name(name, known, out)
+    if any(given is not None and given.resolve() == out.resolve() for given in (table, parquet)):
+        raise VlmakeError(f"--out {out}: that is the table itself; name another file")
     ctx.exit(_make(name, _given(table, parquet), images, dict(map(_pair, columns)), out))
 
 

@@ -13,11 +13,12 @@ from vlmake.dataset_classes.asking import decode_class
 from vlmake.dataset_classes.process import class_call, log_outside_work
 from vlmake.decode import decode
 from vlmake.download import source_record
+from vlmake.entries import DatasetEntry
 from vlmake.images import ImageStore
 from vlmake.own_benchmarks import with_own
 from vlmake.prompts import Part
 from vlmake.questions import check_askable, messages_of
-from vlmake.registry import DatasetEntry, load_registry, registry_folders
+from vlmake.registry import load_registry, registry_folders
 from vlmake.roundtrip import digest_of, with_shown_images
 from vlmake.run_config import ImageRoundtrip, config_files, load_config
 

@@ -104,7 +104,7 @@ def command(
         ctx.exit(code)
     if not is_dry_run(passed.options):
         _show(work_dir, [pair for pair in pairs if mode == "all" and plan.is_scored(pair[1])], config.data_dir)
-        _say_what_else(plan, pairs if mode == "all" and not passed.targets else [], work_dir)
+        _say_what_else(plan, [pair for pair in pairs if set(plan.results(*pair)) & set(targets)], work_dir)
 
 
 def _configuration(options: Sequence[str], limit: int | None) -> RunConfig:

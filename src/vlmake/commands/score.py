@@ -59,8 +59,11 @@ def command(
         by_class.write(out, out.with_suffix(".json"), provenance)
         _finish(missing, len(rows), items, by_class.items_jsonl)
         return
-    if entry.metric is None:
-        raise VlmakeError(f"dataset '{name}' cannot be scored: {readiness(entry).reason}")
+    ready = readiness(entry)
+    if entry.metric is None or ready.result == "submission":
+        raise VlmakeError(f"dataset '{name}' cannot be scored: {ready.reason}")
+    if entry.parts:
+        raise VlmakeError(f"dataset '{name}' is scored by its parts, one TSV each: {', '.join(entry.parts)}")
     spec = ScoringSpec(name, entry.task, entry.metric, config.protocol)
     result = score(samples[first], answers[first], spec)
     write_table(result, out)

@@ -18,10 +18,10 @@ from typing import Any
 import pandas as pd
 
 from vlmake import paths
+from vlmake.dataset_classes.files import dump
 from vlmake.dataset_classes.results import as_table, hits_by_index, plain
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageError
-from vlmake.vlmeval import dump
 
 _PR_SET_PDEATHSIG = 1
 _DATA_URI = "data:image/"

@@ -11,15 +11,13 @@ import pyarrow.parquet as pq
 
 from vlmake.dataset_classes.process import ClassCall, ask_class, scratch_folder
 from vlmake.dataset_classes.results import Cell
+from vlmake.dataset_classes.source import PROTOCOL
 from vlmake.extract.answer import UNANSWERED
 from vlmake.intervals import wilson
 from vlmake.paths import LimitedName
 from vlmake.score_files import JUDGED, rows_csv, write_json
 from vlmake.scoring import STATUSES
 from vlmake.store import atomic_path, write_text
-
-PROTOCOL = "class"
-"""The protocol of scores that a dataset class made, and the rule of its judged rows."""
 
 NO_JUDGE = "exact_matching"
 """What VLMEvalKit calls it when no LLM judges."""

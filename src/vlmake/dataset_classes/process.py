@@ -1,8 +1,11 @@
 """A user's dataset class is asked in a process of its own: its answer, or its fault in one line."""
 
+import glob
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,11 +16,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
+import psutil
+
 from vlmake.dataset_classes.source import ClassName, class_name, module_file
 from vlmake.digests import cache_home
+from vlmake.entries import DatasetEntry
 from vlmake.errors import VlmakeError
 from vlmake.paths import parse_dataset
-from vlmake.registry import DatasetEntry
 
 MOST_LOGGED = 4 << 20
 END_LOGGED = 1 << 16
@@ -59,9 +64,18 @@ def log_outside_work(dataset: str) -> Path:
 
 @contextmanager
 def scratch_folder(beside: Path) -> Iterator[Path]:
-    """Yield a folder that is gone afterwards, on the same disk as the file ``beside``."""
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".class-", dir=beside.parent.absolute(), ignore_cleanup_errors=True) as folder:
+    """Yield a folder that is gone afterwards, on the same disk as the file ``beside``.
+
+    Those that killed processes of this host left there are removed.
+    """
+    place = beside.parent.absolute()
+    place.mkdir(parents=True, exist_ok=True)
+    mark = f".class-{socket.gethostname()}-"
+    for leftover in place.glob(f"{glob.escape(mark)}*"):
+        pid = leftover.name.removeprefix(mark).partition(".")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(leftover, ignore_errors=True)
+    with TemporaryDirectory(prefix=f"{mark}{os.getpid()}.", dir=place, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vlmake.dataset_classes.files import load
 from vlmake.errors import VlmakeError
-from vlmake.vlmeval import load
 
 Cell = str | float | int | None
 

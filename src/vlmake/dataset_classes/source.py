@@ -13,6 +13,9 @@ NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
 """How a class is written: ``my_module:MyDataset``."""
 
 
+PROTOCOL = "class"
+"""The protocol of scores that a dataset class made, and the rule of its judged rows."""
+
 EVALUATION_VERSION = 1
 """Raised by hand when a class is given something else to evaluate, or its result is read in another way."""
 

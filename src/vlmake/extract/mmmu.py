@@ -1,9 +1,10 @@
 """Answers to MMMU: multiple choice, and some open questions that VLMEvalKit turns into a choice.
 
-A row without an option A is open. VLMEvalKit gives it the options A (the right answer) and B ("Other Answers"), and A is
-right; strictly it is answered by a text.
+A row without an option A is open. VLMEvalKit gives it the options A (the right answer) and B ("Other Answers"), and A
+is right; strictly it is answered by a text.
 """
 
+import string
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,8 @@ import pandas as pd
 from vlmake.extract import multiple_choice
 from vlmake.extract.answer import STRICT, Extraction
 from vlmake.extract.asked import questions
-from vlmake.extract.strict_vqa import read_text, tidy
+from vlmake.extract.strict_vqa import read_text
+from vlmake.extract.strict_vqa_peel import tidy
 from vlmake.extract.vlmevalkit_view import as_text
 from vlmake.extract.vqa import gold_texts
 
@@ -31,7 +33,7 @@ def gold(frame: pd.DataFrame, protocol: str) -> list[Any]:
     """Return the right letter of every row; strictly, the list of right texts of an open one."""
     if protocol != STRICT:
         letters = multiple_choice.gold(frame, protocol)
-        return [letter if len(letter) == 1 and letter.isascii() and letter.isalpha() else "A" for letter in letters]
+        return [letter if len(letter) == 1 and letter in string.ascii_uppercase else "A" for letter in letters]
     rows = zip(multiple_choice.gold(frame, protocol), _is_open(frame), as_text(frame["answer"]), strict=True)
     return [[tidy(text) for text in gold_texts(answer)] if is_open else letter for letter, is_open, answer in rows]
 

@@ -1,6 +1,5 @@
-"""Answers to MMMU-Pro where the model reasons first: what follows the last line that starts with ``Answer:``."""
+"""Answers to MMMU-Pro where the model reasons first: what follows the line that starts with ``Answer:``."""
 
-import re
 from typing import Any
 
 import pandas as pd
@@ -8,21 +7,27 @@ import pandas as pd
 from vlmake.extract import mmmu
 from vlmake.extract.answer import MAIN, STRICT, Extraction
 
-_ANSWER_LINE = re.compile(r"^Answer:(.*)$", re.MULTILINE)
-_CAPITAL = re.compile(r"[A-Z]")
+_MARK = "Answer:"
 
 
 def extract(frame: pd.DataFrame, protocol: str) -> list[Extraction]:
-    """Return the answer of every row: the only capital letter in the answer line, else what MMMU's rules find.
+    """Return the answer of every row: the only capital in the answer line, else what MMMU's rules find behind it.
 
-    main reads behind the last ``Answer:``. ms wants exactly one such line and counts the ``A`` of the word itself, so
-    that it finds no letter but A there. Source: VLMEvalKit's ``MMMUProDataset``, read from its code.
+    main takes the last line that starts with ``Answer:`` and counts the capitals behind the mark. ms wants exactly one
+    such line and counts those of the whole line, so that the ``A`` of the word itself is one of them. Without such a
+    line the whole text is read as for MMMU.
+
+    Source: ``MMMUProDataset`` of VLMEvalKit, both releases, read from their code.
     """
-    answers = mmmu.extract(frame, protocol)
     if protocol == STRICT:
-        return answers
-    seen = zip(frame["prediction"], frame["raw"], answers, strict=True)
-    return [_from_line(text, text == raw, protocol) or answer for text, raw, answer in seen]
+        return mmmu.extract(frame, protocol)
+    lines = [_answer_line(text, protocol) for text in frame["prediction"]]
+    tails = [
+        text if line is None else line.removeprefix(_MARK)
+        for text, line in zip(frame["prediction"], lines, strict=True)
+    ]
+    answers = mmmu.extract(frame.assign(prediction=pd.Series(tails, index=frame.index, dtype=object)), protocol)
+    return [_only_capital(line, protocol) or answer for line, answer in zip(lines, answers, strict=True)]
 
 
 def gold(frame: pd.DataFrame, protocol: str) -> list[Any]:
@@ -30,14 +35,15 @@ def gold(frame: pd.DataFrame, protocol: str) -> list[Any]:
     return mmmu.gold(frame, protocol)
 
 
-def _from_line(text: str, own: bool, protocol: str) -> Extraction | None:
-    lines = list(_ANSWER_LINE.finditer(text))
-    if not lines or (protocol != MAIN and len(lines) != 1):
+def _answer_line(text: str, protocol: str) -> str | None:
+    """Return the line that holds the answer, without blanks around it."""
+    lines = [line for part in text.split("\n") if (line := part.strip()).startswith(_MARK)]
+    return lines[-1] if lines and (protocol == MAIN or len(lines) == 1) else None
+
+
+def _only_capital(line: str | None, protocol: str) -> Extraction | None:
+    if line is None:
         return None
-    start, end = lines[-1].span(1 if protocol == MAIN else 0)
-    letters = set(_CAPITAL.findall(text, start, end))
-    if len(letters) != 1:
-        return None
-    letter = letters.pop()
-    place = text.index(letter, start, end)
-    return Extraction(letter, "answer_line", *((place, place + 1) if own else (None, None)))
+    counted = line.removeprefix(_MARK) if protocol == MAIN else line
+    letters = {letter for letter in counted if "A" <= letter <= "Z"}
+    return Extraction(letters.pop(), "answer_line") if len(letters) == 1 else None

@@ -20,17 +20,19 @@ _CLOSED_THOUGHT = re.compile(
     re.IGNORECASE,
 )
 _ANSWER_TAG = re.compile(r"<(answer|conclusion|final_answer|final)>(.*?)(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL)
+_BULLET = re.compile(r"^[ \t]*[-–][ \t]+", re.MULTILINE)
 _TAGS = ("<", "◁", "[THINK]", "[/THINK]")
 
 _SPEAKER = r"(?:(?:human|user|usr|用户|人类)\s*[:：]|#{1,4}\s*(?:human|user|instruction|question)\s*:)"
 # The model goes on with a turn of its own making: what stands before is its answer.
 _NEXT_TURN = re.compile(
     rf"<\|start_header_id\|>\s*user|<\|im_start\|>\s*user|<\|user\|>|^[ \t>*]*{_SPEAKER}|\[INST\]"
-    r"|(?<=\n)[ \t]*\**(?:question|q|问题|问)\**\s*[:：]\**",
+    r"|(?<=\n)[ \t]*\**(?:next\s+)?(?:question|q|问题|问)\s*\d*\**\s*[:：]\**",
     re.IGNORECASE | re.MULTILINE,
 )
 _OWN_TURN = re.compile(
-    r"\s*(?:<s>\s*)?(?:<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>|<\|im_start\|>\s*assistant\b|<\|assistant\|>"
+    r"\s*(?:<s>\s*)?(?:<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>|<\|im_start\|>\s*assistant\b"
+    r"|<\|assistant\|>"
     r"|#{1,4}\s*(?:assistant|response|answer|output)\s*:|(?:assistant|gpt|bot|助手|助理|模型)\s*[:：])",
     re.IGNORECASE,
 )
@@ -42,7 +44,8 @@ _FIELD = re.compile(
     re.IGNORECASE,
 )
 _ONLY_FIELD = re.compile(
-    r"\s*\{\s*[\"'][^\"'\n]{1,40}[\"']\s*:\s*(?:\"(?P<double>[^\"\n]*)\"|'(?P<single>[^'\n]*)'|(?P<bare>[^\s\"',{}\[\]]+))\s*\}\s*"
+    r"\s*\{\s*[\"'][^\"'\n]{1,40}[\"']\s*:\s*(?:\"(?P<double>[^\"\n]*)\"|'(?P<single>[^'\n]*)'"
+    r"|(?P<bare>[^\s\"',{}\[\]]+))\s*\}\s*"
 )
 
 
@@ -68,7 +71,7 @@ def final_text(prediction: str | None) -> Final:
         place = spoken_place(prediction)
         if place is None:
             return Final(nothing, "truncated")
-        plain = clean(_own_turn(plain.part(*place)))
+        plain = _without_bullet(clean(_own_turn(plain.part(*place))))
     if not any(map(str.isalnum, plain.text)) and not unmarked(plain).text.strip(" \t\r\n.…,·-_"):
         return Final(nothing, "empty")
     return Final(plain)
@@ -88,6 +91,14 @@ def spoken_place(prediction: str) -> tuple[int, int] | None:
     return start, end
 
 
+def _without_bullet(plain: Plain) -> Plain:
+    """Return a text without the dash of a list of one item."""
+    bullets = list(_BULLET.finditer(plain.text))
+    if len(bullets) != 1 or plain.text[: bullets[0].start()].strip():
+        return plain
+    return plain.part(bullets[0].end(), len(plain.text))
+
+
 def _own_turn(plain: Plain) -> Plain:
     """Return the model's own turn, without its name and without the turns that follow it."""
     if own := _OWN_TURN.match(plain.text):
@@ -101,9 +112,6 @@ def _own_turn(plain: Plain) -> Plain:
     return plain
 
 
-
-
-
 def core(plain: Plain) -> Plain:
     """Return the text without marks and without blanks at its ends."""
     return stripped(unmarked(plain))
@@ -113,9 +121,8 @@ def last_field(plain: Plain) -> Plain | None:
     """Return the value of the last ``"answer": …`` of JSON in a text, or of the only field of an object."""
     if "{" not in plain.text:
         return None
-    match = _ONLY_FIELD.fullmatch(plain.text)
-    for match in _FIELD.finditer(plain.text):
-        pass
+    fields = list(_FIELD.finditer(plain.text))
+    match = fields[-1] if fields else _ONLY_FIELD.fullmatch(plain.text)
     if not match:
         return None
     group = next(name for name in ("double", "single", "bare") if match[name] is not None)

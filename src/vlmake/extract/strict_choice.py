@@ -20,19 +20,32 @@ from vlmake.extract.strict_letters import (
     more_letters,
 )
 from vlmake.extract.strict_options import are_letters, is_rejected, lowered, option_core, option_named_by, options_in
-from vlmake.extract.strict_sentences import LABELLED_LINE, in_a_sentence, is_negated, marked_line, only_number
+from vlmake.extract.strict_sentences import (
+    INLINE_MARK,
+    LABELLED_LINE,
+    distinctive,
+    in_a_sentence,
+    is_negated,
+    marked_line,
+    only_number,
+)
 
 _ONE_LETTER = re.compile(
-    r"[^\w+#°%$€£¥-]*(?:(?:the\s+)?(?:option|choice|answer|letter|选项|答案)\s*(?:is\b)?\s*[:：]?\s*[\"'(\[<{]*)?([A-Za-z])[^\w+#°%$€£¥=<*/-]*",
+    r"[^\w+#°%$€£¥-]*(?:(?:the\s+)?(?:option|choice|answer|letter|选项"
+    r"|答案)\s*(?:is\b)?\s*[:：]?\s*[\"'(\[<{]*)?([A-Za-z])[^\w+#°%$€£¥=<*/-]*",
     re.IGNORECASE,
 )
 _SEVERAL_LETTERS = re.compile(r"[^\w]*(?:both\s+)?[A-Z](?:\s*(?:,|、|/|&|;|和|与|及|或|and|or|\s)\s*[A-Z])+[^\w]*")
 _CLAUSE_END = re.compile(r"[.!?](?=\s|$)|[。!?;\n]")
 _CLAUSE = 400  # characters in which a declaration says what it declares
 _OPTION_WORD = re.compile(r"option|choice|选项", re.IGNORECASE)
+_CORRECTED = re.compile(
+    r"(?<=[.!?…。])\s*(?:no|不),\s*(?:it's|it\s+is|是)?\s*(?=[\"'(\[]*[A-Z](?![\w']))", re.IGNORECASE
+)
 _BLANKS = re.compile(r"\s*")
 _NO_ANSWER = re.compile(
-    r"\s*(?:unclear|unknown|uncertain|not\s+(?:clear|given|provided|certain|available|among)|none|null|cannot|can't|impossible|无法|不确定|不明)",
+    r"\s*(?:unclear|unknown|uncertain|not\s+(?:clear|given|provided|certain|available|among)|none|null|cannot"
+    r"|can't|impossible|无法|不确定|不明)",
     re.IGNORECASE,
 )
 _RESOLVED_BY_TEXT = " \t\r\n\"'.,;:!?。"
@@ -63,16 +76,28 @@ def read_choice(prediction: str | None, options: Mapping[str, str], question: st
     if answer := _expression(plain, options, "letter"):
         return answer
     if field := last_field(plain):
-        return _expression(field, options, "field") or unresolved("none")
+        return _expression(field, options, "field") or _leading(field, options) or unresolved("none")
     if listed := listing(plain.text, lowered(plain.text), options):
         plain = _without(plain, *listed)
         if answer := _expression(plain, options, "letter"):
             return answer
     taken_back = after_retraction(plain.text)
-    if taken_back is not None and (answer := _read(plain.part(taken_back, len(plain.text)), None, options, question)).found:
+    if (
+        taken_back is not None
+        and (answer := _read(plain.part(taken_back, len(plain.text)), None, options, question)).found
+    ):
         return answer
+    if taken_back is None and (corrected := _CORRECTED.search(plain.text)):
+        answer = _read(plain.part(corrected.end(), len(plain.text)), None, options, question)
+        if answer.found:
+            return answer
     answer = _read(plain, marked, options, question)
-    if taken_back is not None and answer.found and answer.start is not None and answer.start < plain.places[taken_back - 1]:
+    if (
+        taken_back is not None
+        and answer.found
+        and answer.start is not None
+        and answer.start < plain.places[taken_back - 1]
+    ):
         return unresolved("retracted")
     return answer
 
@@ -114,7 +139,7 @@ def _expression(plain: Plain, options: Mapping[str, str], rule: str) -> Extracti
 
 
 def _letter(plain: Plain, letter: str, place: tuple[int, int], options: Mapping[str, str], rule: str) -> Extraction:
-    """Return the option that a letter names; where options are letters themselves, by label or by text if both agree."""
+    """Return the option that a letter names; where options are letters, by its label or its text if both agree."""
     named = letter.upper()
     if are_letters(options):
         by_text = option_named_by(letter, options)
@@ -141,9 +166,11 @@ def _declared(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
             said.append((start, answer))
             break
     for match in BACKWARD.finditer(text):
-        group = "letter" if match["letter"] else "short"
+        group = next(name for name in ("letter", "short", "fits") if match[name])
         if match[group] in options and not is_rejected(text, *match.span(group)):
-            said.append((match.start(group), _letter(plain, match[group], match.span(group), options, "declared_backward")))
+            said.append(
+                (match.start(group), _letter(plain, match[group], match.span(group), options, "declared_backward"))
+            )
     if not said:
         return None
     start, answer = max(said, key=lambda item: item[0])
@@ -156,7 +183,9 @@ def _still_held(plain: Plain, start: int, answer: Extraction, options: Mapping[s
     rest = plain.text[end.end() :] if answer.found and end else ""
     if not rest.strip():
         return answer
-    others = {letter for mention in letters_outside(rest, options) if not mention.rejected for letter in mention.letters}
+    others = {
+        letter for mention in letters_outside(rest, options) if not mention.rejected for letter in mention.letters
+    }
     if others - {answer.answer} and HEDGE.search(rest):
         return unresolved("hedged")
     said = sentences(rest)
@@ -218,7 +247,7 @@ def _leading(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
     if is_rejected(text, *place) or (letter in "AI" and re.match(r"\s*\n\s*[a-z]", text[place[1] :])):
         return None
     lines = {line["letter"] for line in LABELLED_LINE.finditer(text)} & set(options)
-    if lines - {letter}:
+    if lines - {letter} or len(list(INLINE_MARK.finditer(text))) > 1:
         return None  # a line for every option
     if more_letters(text, place[1], letter, options):
         return unresolved("several_letters")
@@ -276,4 +305,4 @@ def _option_text(plain: Plain, options: Mapping[str, str], question: str | None)
         return found(mentions[0].letter, "mentioned_text", plain, mentions[0].start, mentions[0].end)
     if letters:
         return unresolved("several_options")
-    return only_number(plain, options) or unresolved("none")
+    return only_number(plain, options) or distinctive(plain, options) or unresolved("none")

@@ -1,6 +1,6 @@
-"""Plain characters for strict extractors: markup, LaTeX and special tokens are taken out, places are kept.
+r"""Plain characters for strict extractors: markup, LaTeX and special tokens are taken out, places are kept.
 
-Two kinds of markup say something about the answer and stay as private characters: boxes (``\\boxed{}``,
+Two kinds of markup say something about the answer and stay as private characters: boxes (``\boxed{}``,
 ``<|begin_of_box|>``) and emphasis (``**bold**``). What a text strikes through (``~~B~~``) is taken back, and dropped.
 """
 
@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _DROPPED = re.compile(
-    r"<\|[^<>|]{1,40}\|>|</?s>|<eos>|<bos>|<pad>"  # special tokens
+    r"<\|(?:box|quad)_start\|>[^<>]{0,80}<\|(?:box|quad)_end\|>|<box>[^<>]{0,80}</box>"  # places in the picture
+    r"|<\|[^<>|]{1,40}\|>|</?s>|<eos>|<bos>|<pad>|</?(?:ref|b|i|em|strong|u|p|span|br|output"
+    r"|response)\s*/?>"  # tokens, HTML
     r"|^[ \t]*```+[A-Za-z]*[ \t]*$|^[ \t]*[*+•‣▪][ \t]+"  # fences with their language; bullets
     r"|\*+|`+|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|^[ \t]*#{1,6}[ \t]+|^[ \t]*>[ \t]+"  # Markdown
     r"|\\[(\[\])]|\\(?:displaystyle|left|right)\b|\\!"  # LaTeX
@@ -22,10 +24,11 @@ _DROPPED = re.compile(
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|~~")
 _MATHS = re.compile(
     r"\\[dt]?frac\s*\{(?P<top>[^{}]*)\}\s*\{(?P<bottom>[^{}]*)\}|\\[dt]?frac\s*(?P<over>\d)\s*(?P<under>\d)"
-    r"|\\(?P<word>pi|cdot|times|degree|leq|geq|le|ge|pm|infty|angle|triangle|sqrt)(?![A-Za-z])\s?|\^\s*(?:\{\s*)?\\circ(?:\s*\})?(?P<circle>)"
+    r"|\\(?P<word>pi|cdot|times|degree|leq|geq|le|ge|pm|infty|angle|triangle|sqrt)(?![A-Za-z])\s?"
+    r"|\^\s*(?:\{\s*)?\\circ(?:\s*\})?(?P<circle>)"
 )
-_SYMBOLS = {"pi": "π", "cdot": "·", "times": "×", "degree": "°", "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "pm": "±"} | {
-    "infty": "∞", "angle": "∠", "triangle": "△", "sqrt": "√"
+_SYMBOLS = {"pi": "π", "cdot": "·", "times": "×", "degree": "°", "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥"} | {
+    "pm": "±", "infty": "∞", "angle": "∠", "triangle": "△", "sqrt": "√"
 }  # fmt: skip
 _SPACE = re.compile(r"\\[,;: ]|\\quad\b|\\qquad\b")
 _ESCAPED = re.compile(r"\\([%$#&_{}])")
@@ -34,12 +37,27 @@ _LATEX_TEXT = re.compile(
 )
 _BRACES = re.compile(r"\\f?boxed\s*\{|[{}]")
 _TOKEN_BOX = re.compile(r"<\|begin_of_box\|>|<\|end_of_box\|>")
-_BOLD = re.compile(r"(\*\*|__)(?=\S)([^*_\n]{1,200}?)(?<=\S)\1(?!\w)")
+_BOLD = re.compile(r"(\*\*|__|(?<!`)`)(?=[^\s`])([^*_\n`]{1,200}?)(?<=\S)\1(?![\w`])")
 _BOX_OPEN, _BOX_CLOSE = "\ue000", "\ue001"
 _BOLD_OPEN, _BOLD_CLOSE = "\ue002", "\ue003"
 _MARKS = re.compile(f"[{_BOX_OPEN}-{_BOLD_CLOSE}]")
 _BOLD_PIECE = re.compile(f"{_BOLD_OPEN}([^{_BOX_OPEN}-{_BOLD_CLOSE}]*){_BOLD_CLOSE}")
-_SINGLE = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "【": "[", "】": "]", "『": '"', "』": '"', "−": "-"})
+_SINGLE = str.maketrans(
+    {
+        "’": "'",
+        "‘": "'",
+        "“": '"',
+        "”": '"',
+        "【": "[",
+        "】": "]",
+        "『": '"',
+        "』": '"',
+        "−": "-",
+        "„": '"',
+        "«": '"',
+        "»": '"',
+    }
+)
 
 
 class Plain(NamedTuple):
@@ -135,7 +153,10 @@ def _maths(match: re.Match[str]) -> Iterator[tuple[str, int]]:
     elif match["circle"] is not None:
         yield "°", 0
     else:
-        for group, between in (("top" if match["top"] is not None else "over", "/"), ("bottom" if match["bottom"] is not None else "under", "")):
+        for group, between in (
+            ("top" if match["top"] is not None else "over", "/"),
+            ("bottom" if match["bottom"] is not None else "under", ""),
+        ):
             offset = match.start(group) - match.start()
             yield from ((letter, offset + n) for n, letter in enumerate(match[group]))
             if between:

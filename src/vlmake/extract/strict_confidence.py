@@ -17,7 +17,9 @@ CONFIDENCE = {
     **dict.fromkeys(("short_text", "full_text", "declared_backward"), HIGH),
     **dict.fromkeys(("concluded", "emphasised", "lone_letter", "mentioned_text", "first_words"), MEDIUM),
     **dict.fromkeys(("marked", "quoted", "labelled", "restated", "leading_word"), MEDIUM),
-    **dict.fromkeys(("eliminated", "number", "last_sentence", "first_sentence", "statement", "whole_text"), LOW),
+    **dict.fromkeys(
+        ("eliminated", "number", "distinctive", "last_sentence", "first_sentence", "statement", "whole_text"), LOW
+    ),
 }
 """Rule → level."""
 

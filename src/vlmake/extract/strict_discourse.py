@@ -4,46 +4,66 @@ import re
 from collections.abc import Iterator
 
 _END = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)|[。！？]+[\"'」』)]*|…+(?=\s|$)|(?<=[\u3000-\u9fff])[!?]+|\n+")
-_INITIAL = re.compile(r"(?:^|[\s.(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sgt|Lt|Col|Gen|Jr|Sr|No|vs|etc|approx|Fig|fig|e\.g|i\.e|Inc|Ltd|Co)$")
+_INITIAL = re.compile(
+    r"(?:^|[\s.(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sgt|Lt|Col|Gen|Jr|Sr|No|vs|etc|approx|Fig|fig|e\.g|i\.e|Inc|Ltd"
+    r"|Co)$"
+)
 _NAME_BEFORE = re.compile(r"(?:^|\s)(?!Option\b|Choice\b|Answer\b)[A-Z][a-z]+\s$")
 _NEXT_INITIAL = re.compile(r"\. [A-Z]\.")
 _TWO_INITIALS = re.compile(r"\b[A-Z]\. ?[A-Z]$")
 _ENUMERATION = re.compile(r"(?:^|\n)\s*\(?(?:\d{1,2}|[A-Za-z])$")
 
 CONCLUDES = re.compile(
-    r"(?:(?<![\w'-])(?:so(?!\s+(?:that|far|much|many|on|as|well|called)\b)|thus|therefore|hence|consequently|accordingly"
-    r"|ultimately|overall|in\s+(?:conclusion|summary|short|total)|to\s+(?:sum\s+up|conclude)|all\s+in\s+all"
+    r"(?:(?<![\w'-])(?:so(?!\s+(?:that|far|much|many|on|as|well|called)\b)|thus|therefore|hence|consequently"
+    r"|accordingly"
+    r"|ultimately|overall|in\s+(?:conclusion|summary|short)|in\s+total(?=,)|to\s+(?:sum\s+up|conclude)|all\s+in\s+all"
     r"|as\s+a\s+result|conclusion|verdict|result|summary)(?![\w'-])|→|⇒|=>|->|∴"
-    r"|所以|因此|因而|综上(?:所述)?|(?<![事缘无])故(?![事意乡宫障])|可见|由此(?:可[见知])?|总之|总结|结论|判断[:：]|答[:：])"
+    r"|所以|因此|因而|综上(?:所述)?|(?<![事缘无])故(?![事意乡宫障])|可见|由此(?:可[见知])?|总之|总结|结论"
+    r"|判断[:：]|答[:：])"
     r"[ \t]*[,:：，]?[ \t]*",
     re.IGNORECASE,
 )
 _RETRACTS = re.compile(
-    r"(?<!\w)(?:wait(?=\s*[,.…!—–-]|\s+no\b)|hold\s+on|hang\s+on|correction|on\s+second\s+thoughts?|scratch\s+(?:that|the)"
-    r"|let\s+me\s+(?:re-?check|correct|re-?consider|re-?count|take\s+another\s+look|look\s+(?:again|at\s+(?:that|it|this)))"
-    r"|looking\s+(?:again|more\s+closely|closer)|reading\s+it\s+more\s+carefully|no,\s+wait|oops|my\s+mistake|I\s+stand\s+corrected"
-    r"|I\s+(?:retract|misread|misspoke|miscounted|was\s+wrong|made\s+a\s+mistake|(?:have|need)\s+to\s+(?:revise|correct)"
+    r"(?<!\w)(?:wait(?=\s*[,.…!—–-]|\s+no\b)|hold\s+on|hang\s+on|correction|on\s+second\s+thoughts?"
+    r"|scratch\s+(?:that|the)"
+    r"|let\s+me\s+(?:re-?check|correct|re-?consider|re-?count|take\s+another\s+look|look\s+(?:again|at\s+(?:that"
+    r"|it|this)))"
+    r"|looking\s+(?:again|more\s+closely|closer)|reading\s+it\s+more\s+carefully|no,\s+wait|on\s+closer\s+(?:look"
+    r"|inspection|examination)|I\s+meant?|oops|my\s+mistake|I\s+stand\s+corrected"
+    r"|I\s+(?:retract|misread|misspoke|miscounted|was\s+wrong|made\s+a\s+mistake|(?:have|need)\s+to\s+(?:revise"
+    r"|correct)"
     r"|take\s+(?:it|that)\s+back))(?!\w)"
-    r"|(?:(?<=[,，。.…\s!?])|^)不对(?=[,，。.…\s])|(?:(?<=[,，。.…])|^)不(?=[,，])|等等(?=[,，。.…])|等一下|更正|纠正一下|看错了?|说错了?|数错了?|算错了?",
+    r"|(?<=[.!?…]\s)actually,|更准确地说|哦不|仔细(?:看|一看)"
+    r"|(?:(?<=[,，。.…\s!?])|^)不对(?=[,，。.…\s])|(?:(?<=[,，。.…?])|^)不(?=[,，])|等等(?=[,，。.…])|等一下|更正"
+    r"|纠正一下|看错了?|说错了?|数错了?|算错了?",
     re.IGNORECASE,
 )
 REFUSAL = re.compile(
-    r"\bsorry\b|\bI(?:\s+|')(?:can\s*not|can't|am\s+unable|m\s+unable|am\s+not\s+able|m\s+not\s+(?:able|sure)|don't\s+know|do\s+not\s+know"
-    r"|don't\s+(?:see|have)\s+(?:an|any|the)\s+image|can\s+not)|\bunable\s+to\b|\bcannot\s+(?:be\s+)?(?:determined?|tell|answer|see|identify)"
-    r"|\bnot\s+sure\b|\b(?:too\s+(?:blurry|small|dark)\s+(?:to|for)|illegible|unreadable)\b|Failed\s+to\s+obtain\s+answer"
+    r"\bsorry\b|\bI(?:\s+|')(?:can\s*not|can't|am\s+unable|m\s+unable|am\s+not\s+able|m\s+not\s+(?:able|sure)"
+    r"|don't\s+know|do\s+not\s+know"
+    r"|don't\s+(?:see|have)\s+(?:an|any|the)\s+image|can\s+not)|\bunable\s+to\b"
+    r"|\bcannot\s+(?:be\s+)?(?:determined?|tell|answer|see|identify)"
+    r"|\bnot\s+sure\b|\b(?:too\s+(?:blurry|small|dark)\s+(?:to|for)|illegible|unreadable)\b"
+    r"|Failed\s+to\s+obtain\s+answer"
     r"|\bno\s+comment\b|\bas\s+an\s+AI\b"
-    r"|无法|抱歉|对不起|不知道|不确定|不能(?:确定|识别|判断|根据|提供|仅凭)|看不清|数不清|没有看到(?:任何)?图|难以(?:判断|确定)",
+    r"|无法|抱歉|对不起|不知道|不确定|不能(?:确定|识别|判断|根据|提供|仅凭)|看不清|数不清|没有看到(?:任何)?图"
+    r"|难以(?:判断|确定)",
     re.IGNORECASE,
 )
 HEDGE = re.compile(
-    r"\b(?:could|may|might)\s+(?:well\s+|also\s+|just\s+as\s+well\s+|possibly\s+)?be\b|\beither\b[^.\n]{1,80}?\bor\b|\bimpossible\s+to\s+(?:tell|say|determine|know)"
-    r"|\b(?:hard|difficult)\s+to\s+(?:tell|say|determine)|\b(?:can't|cannot)\s+(?:tell|say|decide|determine|be\s+sure)|\bdepends?\s+on\b"
-    r"|\btoss-up\b|\bunclear\b|\bunsure\b|\bnot\s+(?:sure|certain)\b|\byes\s+and\s+no\b|\bthen\s+again\b|\bafter\s+all\b"
-    r"|可能[^。\n]{0,30}也?可能|也许|或者|既不能|(?:很|难以|不好)难?(?:判断|确定|说)|不[好能]说|不确定|两者都有可能|都有可能",
+    r"\b(?:could|may|might)\s+(?:well\s+|also\s+|just\s+as\s+well\s+|possibly\s+)?be\b"
+    r"|\beither\b[^.\n]{1,80}?\bor\b|\bimpossible\s+to\s+(?:tell|say|determine|know)"
+    r"|\b(?:hard|difficult)\s+to\s+(?:tell|say|determine)|\b(?:can't|cannot)\s+(?:tell|say|decide|determine"
+    r"|be\s+sure)|\bdepends?\s+on\b"
+    r"|\btoss-up\b|\bunclear\b|\bunsure\b|\bnot\s+(?:sure|certain)\b|\byes\s+and\s+no\b|\bthen\s+again\b"
+    r"|\bafter\s+all\b"
+    r"|可能[^。\n]{0,30}也?可能|也许|或者|既不能|(?:很|难以|不好)难?(?:判断|确定|说)|不[好能]说|不确定"
+    r"|两者都有可能|都有可能",
     re.IGNORECASE,
 )
 _OPEN_WORD = re.compile(
-    r"(?<![\w'])(?:is|are|was|were|the|an|of|and|or|to|with|in|on|at|by|which|that|than|because|crosses|has)\s*$|(?<=[\u4e00-\u9fff])[是为在的和与]\s*$"
+    r"(?<![\w'])(?:is|are|was|were|the|an|of|and|or|to|with|in|on|at|by|which|that|than|because|crosses|has)\s*$"
+    r"|(?<=[\u4e00-\u9fff])[是为在的和与]\s*$"
 )
 _SHORT = 24  # characters that a text has at least to be called broken off by its last word
 _OPEN_END = re.compile(r"[\w,、，(\-–+=×*/]\s*$")
@@ -73,7 +93,7 @@ def _is_abbreviation(text: str, start: int, dot: int) -> bool:
         return False
     if _NEXT_INITIAL.match(text, dot) or _TWO_INITIALS.search(before):
         return True
-    return len(short[0].strip(" .(\"\n")) > 1 or _NAME_BEFORE.search(before[: short.end() - 1]) is not None
+    return len(short[0].strip(' .("\n')) > 1 or _NAME_BEFORE.search(before[: short.end() - 1]) is not None
 
 
 def after_retraction(text: str) -> int | None:
@@ -91,7 +111,7 @@ def breaks_off(text: str) -> bool:
     if not _OPEN_END.search(line):
         return False
     last = line[sentences(line)[-1][0] :] if line.strip() else ""
-    has_more = len(sentences(text)) > 1 or last.count(",") + last.count("，") > 1
+    has_more = len(sentences(text)) > 1 or (last.count(",") > 1 and not last.isascii() and len(last) > 20)
     if re.search(r"[,、，(=]$|(?<=[\s\d])[-+×*/]$", line.rstrip()) or (_OPEN_WORD.search(line) and len(text) > _SHORT):
         return True
     lines = [line for line in text.rstrip().split("\n") if line.strip()]

@@ -9,69 +9,118 @@ import re
 from vlmake.extract.strict_clean import Plain, stripped
 from vlmake.extract.strict_discourse import CONCLUDES
 from vlmake.extract.strict_frames_zh import answer_in_chinese, is_chinese
-from vlmake.extract.strict_overlap import content, stem
+from vlmake.extract.strict_overlap import content, stem, word_set
 
 _WORD = re.compile(r"[^\s]+")
-_FRAME_WORDS = frozenset(
-    "a an the this that these those it its it's he she they there here his her their one ones is are was were be been being 's of in on at to by with "
-    "as for from via into and or which who that so thus therefore hence approximately about around roughly nearly exactly only just indeed clearly "
-    "probably likely most seems seem appears appear looks look like called named labeled labelled titled written reads read says say said shows show "
-    "shown showing displays displayed displaying states stated indicates indicated depicts depicted means mean made located found given listed marked "
-    "printed visible seen see image picture photo photograph figure chart graph diagram table screenshot scene text total answer value has have had does "
-    "did do can could will would should contains contain containing i we you count get according based both all also image's therefore still currently".split()
+_FRAME_WORDS = word_set(
+    "a an the this that these those it its it's he she they there here his her their one ones is are was were be "
+    "been being 's of in on at to by with as for from via into and or which who so thus therefore hence "
+    "approximately about around roughly nearly exactly only just indeed clearly probably likely most seems seem "
+    "appears appear looks look like called named labeled labelled titled written reads read says say said shows "
+    "show shown showing displays displayed displaying states stated indicates indicated depicts depicted means "
+    "mean made located found given listed marked printed visible seen see image picture photo photograph figure "
+    "chart graph diagram table screenshot scene text total answer value has have had does did do can could will "
+    "would should contains contain containing i we you count get according based both all also image's still "
+    "currently"
 )
-_VERBS = frozenset(
-    "is are was were be 's 're reads read says say shows show displays indicates states stated spells costs measures weighs equals means contains holds "
-    "has have had wears called named appears seems looks won includes include gives see count opens closes starts begins ends lies stands sits belongs".split()
+_VERBS = word_set(
+    "is are was were be corresponds represents belongs took happened occurred 's 're reads read says say shows "
+    "show displays indicates states stated spells costs measures weighs equals means contains holds has have had "
+    "wears called named appears seems looks won includes include gives see count opens closes starts begins ends "
+    "lies stands sits"
 )
-_INSTRUMENT_VERBS = frozenset("reads shows displays indicates says states".split())
-_AFTER_VERB = frozenset(
-    "called named labeled labelled titled written shown displayed given listed marked printed stated approximately about around roughly nearly exactly only just "
-    "indeed clearly probably likely most therefore thus also still currently like to be been made by of that as due from".split()
+_INSTRUMENT_VERBS = word_set("reads shows displays indicates says states")
+_AFTER_VERB = word_set(
+    "painted colored coloured described identified known place called named labeled labelled titled written shown "
+    "displayed given listed marked printed stated approximately about around roughly nearly exactly only just "
+    "indeed clearly probably likely most therefore thus also still currently like to be been made by of that as "
+    "due from"
 )
-_NO_VERB_IN_ANSWER = frozenset("is are was were has have had because which but may might must can would".split())
+_NO_VERB_IN_ANSWER = word_set("is are was were has have had because which but may might must can would")
 _LEAD = re.compile(
-    r"^\W*(?:(?:according\s+to|based\s+on|judging\s+by|looking\s+at|from|in|on|as\s+(?:shown|seen|indicated)\s+(?:in|on|by))\s+(?:the|this)\s+[^,]{1,60},\s*"
-    r"|(?:although|though|while|whereas|since|as|because|if)\s[^,]{3,200},\s*|(?:yes|sure|okay|ok|certainly|hmm|well|here)\b[,!.]\s*"
-    r"|(?:I\s+(?:think|believe|guess|would\s+say|can\s+see|see|count)|I'd\s+say|it\s+(?:seems|appears)|we\s+(?:get|find|have|can\s+see))\s+(?:that\s+)?)",
+    r"^\W*(?:(?:according\s+to|based\s+on|judging\s+by|looking\s+at|from|in|on|as\s+(?:shown|seen"
+    r"|indicated)\s+(?:in|on|by))\s+(?:the|this)\s+[^,]{1,60},\s*"
+    r"|(?:although|though|while|whereas|since|as|because|if)\s[^,]{3,200},\s*|(?:at|with|by|during|after|before"
+    r"|among)\s[^,]{1,40},\s*|(?:yes|sure|okay|ok|certainly|hmm|well|here)\b[,!.]\s*"
+    r"|(?:I\s+(?:think|believe|guess|would\s+say|can\s+see|see|count)|I'd\s+say|it\s+(?:seems|appears)|we\s+(?:get"
+    r"|find|have|can\s+see))\s+(?:that\s+)?)",
     re.IGNORECASE,
 )
 _PRONOUN = re.compile(
-    r"^\W*(?:it(?:'s|\s+is|\s+was|\s+(?:looks|seems|appears)\s+(?:like|to\s+be)|\s+(?:reads|says|shows|means|costs|measures|weighs))|this\s+(?:is|was)|that(?:'s|\s+is|\s+would\s+be)"
-    r"|(?:he|she)(?:'s|\s+is|\s+was)|they(?:'re|\s+are|\s+were)(?:\s+(?:likely|probably))?|they\s+(?:appear|seem)\s+to\s+be|(?:he|she)\s+(?:appears|seems)\s+to\s+be|there\s+(?:is|are|was|were))\s+",
+    r"^\W*(?:it(?:'s|\s+is|\s+was|\s+(?:looks|seems|appears)\s+(?:like|to\s+be)|\s+(?:reads|says|shows|means|costs"
+    r"|measures|weighs))|this\s+(?:is|was)|that(?:'s|\s+is|\s+would\s+be)"
+    r"|(?:he|she)(?:'s|\s+is|\s+was)|they(?:'re|\s+are|\s+were)(?:\s+(?:likely|probably))?|they\s+(?:appear"
+    r"|seem)\s+to\s+be|(?:he|she)\s+(?:appears|seems)\s+to\s+be|there\s+(?:is|are|was|were))\s+",
     re.IGNORECASE,
 )
 _LAST_CLAUSE = re.compile(
-    r"(?:,\s*|;\s*|:\s+|\.\s+|\s+(?:—|–)\s+|,?\s+)(?:so|and(?=\s+the\s)|thus|therefore|hence|which\s+means|meaning)\s+(?=\S)|[;]\s*|(?<=[A-Za-z]):\s+"
+    r"(?:,\s*|;\s*|:\s+|\.\s+|\s+(?:—|–)\s+|,?\s+)(?:so|and(?=\s+the\s)|thus|therefore|hence|which\s+means"
+    r"|meaning)\s+(?=\S)|[;]\s*|(?<=[A-Za-z]):\s+"
 )
-_APPOSITIVE = re.compile(r",\s+(?:located|shown|which|as|displayed|printed|found|written|visible|listed)\b[^,]{1,80},(?=\s)")
+_APPOSITIVE = re.compile(
+    r",\s+(?:located|shown|according|which|as|displayed|printed|found|written|visible|listed)\b[^,]{1,80},(?=\s)"
+)
 _TAIL = re.compile(
-    r"\s*(?:,\s+(?:with|which|while|although|though|and|as|but|because|since|at|based|according|followed|making|in|on|who|where|a)\s.*|\s*\([^()]*\)|:\s.*)\s*[.。]?\s*$", re.DOTALL
+    r"\s*(?:,\s+(?:with|which|while|although|though|including|specifically|especially|namely|possibly|given"
+    r"|and(?=.*\s(?:is|are|was|were|has|have)\b)|as|but|because|since|at|not|rather|based|according|followed"
+    r"|making|in|on|who|where)\s.*|\s*\([^()]*\)|:\s.*)\s*[.。]?\s*$",
+    re.DOTALL,
 )
 _SCENE_TAIL = re.compile(
-    r"\s+(?:(?:in|on|of|from|within|at)\s+(?:the|this|that)\s+(?:given\s+)?(?P<where>[\w\s'-]{2,40})|in\s+(?P<language>\w+)|(?:in|on|around|over)\s+(?:his|her|their|its|one|both)\s+[\w\s]{2,24})[.]?$",
+    r"\s+(?:given|to\s+me|based\s+on)\b.*$|\s+(?:(?:in|on|of|from|within|at)\s+(?:the|this"
+    r"|that)\s+(?:given\s+)?(?P<where>[\w\s'-]{2,40})|in\s+(?P<language>\w+)|(?:in|on|around|over)\s+(?:his|her"
+    r"|their|its|one|both)\s+[\w\s]{2,24})[.]?$",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r"\"([^\"\n]{1,200})\"|「([^」\n]{1,200})」|《([^》\n]{1,200})》")
+_QUOTED = re.compile(r"\"([^\"\n]{1,200})\"|(?<!\w)'([^'\n]{1,200})'(?!\w)|「([^」\n]{1,200})」|《([^》\n]{1,200})》")
 ASKS_WORDS = re.compile(
-    r"\b(?:say|says|said|read|reads|written|write|word|words|text|title|name|named|called|label|caption|spell|mean|quote|headline|slogan|nickname|sign|letters?|book|song|movie|film)\b"
+    r"\b(?:say|says|said|read|reads|written|write|word|words|text|title|name|named|called|label|caption|spell|mean"
+    r"|quote|headline|slogan|nickname|sign|letters?|book|song|movie|film)\b"
     r"|写|字|名|标题|叫|意思|读",
     re.IGNORECASE,
 )
-_ASKS_NUMBER = re.compile(r"\bhow\s+many\b|\bwhat\s+(?:is\s+the\s+)?(?:number|count)\s+of\b", re.IGNORECASE)
+ASKS_NUMBER = re.compile(r"\bhow\s+many\b|\bwhat\s+(?:is\s+the\s+)?(?:number|count)\s+of\b", re.IGNORECASE)
 _ASKS_SHARE = re.compile(r"\b(?:what|which)\s+(?:is\s+the\s+)?(?:percentage|percent|proportion|share)\b", re.IGNORECASE)
-_ASKS_SUBJECT = re.compile(r"^\W*(?:who|which)\b(?!\s+(?:is|are|was|were|do|does|did)\b)|^\W*what\s+(?!is|are|was|were|do|does|did)\w+", re.IGNORECASE)
+ASKS_SUBJECT = re.compile(
+    r"^\W*(?:who|which)\b(?!\s+(?:is|are|was|were|do|does|did)\b)|^\W*what\s+(?!is|are|was|were|do|does|did)\w+",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(
-    r"(?<![\w.,])(?:\d[\d,]*(?:\.\d+)?[kKM]?(?!\w|[.,:]\d)|(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
+    r"(?<![\w.,])(?:\d[\d,]*(?:\.\d+)?[kKM]?(?!\w|[.,:]\d)|(?:one|two|three|four|five|six|seven|eight|nine|ten"
+    r"|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
     r"|eighteen|nineteen|twenty|thirty|forty|fifty)(?:-\w+)?|zero|no|none)(?!\w)",
     re.IGNORECASE,
 )
 _SHARE = re.compile(r"\d[\d,.]*\s?(?:%|percent\b)")
-_PREPOSITION = re.compile(r"(?:at|on|in|to|by|via|from)\s+(?=\S)")
+_NO_ANSWER = re.compile(
+    r"(?:not|no|visible|clear|clearly|hidden|partially|unclear|difficult|hard|determined|based|too)\b", re.IGNORECASE
+)
+_RELATIVE = re.compile(r"\s(?:that|which|who)\s.*$", re.DOTALL)
+_PREPOSITION = re.compile(r"(?:at|on|in|to|by|via|from|for|as|of)\s+(?=\S)|in\s+(?=[A-Z])")
+_BELONGS = re.compile(
+    r"the\s+(?:category|word|words|name|number|letter|phrase|term|label|genre|city|country|year"
+    r"|month)\s+(?:of\s+)?(?=[\"'A-Za-z\d])"
+)
+_ATTRIBUTE = re.compile(r"\b(?:colou?r|shape|size|material|genre|brand|nationality|flavou?r|pattern)\b", re.IGNORECASE)
+_MEASURED = re.compile(r"\s+(?:tall|long|wide|high|deep|thick|heavy|far|away)$", re.IGNORECASE)
+_MONEY = re.compile(r"[$€£¥]\s?\d[\d,.]*\d|[$€£¥]\s?\d|\d[\d,.]*\s?(?:dollars|euros|pounds|cents|yuan)\b")
+_ASKS_MONEY = re.compile(r"\bhow\s+much\b|\bprice\b|\bcost\b", re.IGNORECASE)
+_BY = re.compile(r"\b(?:is|was|were|been)\s+\w+\s+by\s+")
+_DID_IT = re.compile(
+    r"(?P<who>[^,.]{1,50}?)\s+(?:wrote|painted|made|created|directed|won|designed|took|drew|sang|said|did|built"
+    r"|has|signed)\s+(?:it|this|that)\W*",
+    re.IGNORECASE,
+)
+_ASKS_WHO = re.compile(r"\bwho(?:se|m)?\b|\bauthor\b|\bartist\b", re.IGNORECASE)
 _ASKS_PLACE = re.compile(r"\bwhere\b|\bhow\b|\bposition\b|\blocation\b|\bwhy\b", re.IGNORECASE)
 _EQUATION = re.compile(r"[^=\n]{0,120}=\s*(?:[^=\n]{1,80}=\s*)*(?P<value>[^=\n]{1,40})")
-_ASKS_EQUATION = re.compile(r"\b(?:equation|formula|expression|written|function|read|say)\b|公式|方程|写", re.IGNORECASE)
+_ASKS_EQUATION = re.compile(
+    r"\b(?:equation|formula|expression|written|function|read|say)\b|公式|方程|写", re.IGNORECASE
+)
 _TRIM = " \t\r\n\"'“”‘’「」《》.。!！,，;；:："
+_NOTHING = Plain("", range(0))  # a sentence about what is asked that gives no answer
+_OUTER = " \t\r\n.,;:"
+_LONGEST = 1500  # characters of a sentence that is read word by word
 _MANY = 14  # words of an answer at most
 _FEW = 7  # words of an answer behind a subject that the question does not account for in full
 
@@ -84,12 +133,14 @@ def answer_in(sentence: Plain, question: str, alone: bool = False) -> Plain | No
         question: What was asked.
         alone: Whether the sentence is the whole prediction; then its subject may be a pronoun, or the thing looked at.
     """
+    if len(sentence.text) > _LONGEST:
+        return None
     plain = without_frame(sentence)
     if is_chinese(plain.text):
         return answer_in_chinese(plain, question, alone)
     quoted = list(_QUOTED.finditer(plain.text))
     if len(quoted) == 1 and ASKS_WORDS.search(question):
-        group = next(n for n in (1, 2, 3) if quoted[0][n] is not None)
+        group = next(n for n in (1, 2, 3, 4) if quoted[0][n] is not None)
         return plain.part(*quoted[0].span(group))
     if (equation := _EQUATION.fullmatch(plain.text.rstrip(". "))) and not _ASKS_EQUATION.search(question):
         return stripped(plain.part(*equation.span("value")), _TRIM)
@@ -113,8 +164,8 @@ def without_frame(plain: Plain) -> Plain:
 
 def _english(plain: Plain, question: str, alone: bool) -> Plain | None:
     asked = content(question)
-    if number := _number(plain, question, asked):
-        return number
+    if ASKS_NUMBER.search(question) and _NUMBER.search(plain.text):
+        return _number(plain, question, asked)
     if inserted := _APPOSITIVE.search(plain.text):
         places = [*plain.places[: inserted.start()], *plain.places[inserted.end() :]]
         plain = Plain(plain.text[: inserted.start()] + plain.text[inserted.end() :], places)
@@ -130,12 +181,17 @@ def _english(plain: Plain, question: str, alone: bool) -> Plain | None:
 
 def _number(plain: Plain, question: str, asked: frozenset[str]) -> Plain | None:
     """Return the one number, or percentage, of a sentence that answers a question for one."""
-    pattern = _SHARE if _ASKS_SHARE.search(question) else _NUMBER if _ASKS_NUMBER.search(question) else None
+    kinds = ((_ASKS_SHARE, _SHARE), (ASKS_NUMBER, _NUMBER), (_ASKS_MONEY, _MONEY))
+    pattern = next((pattern for asks, pattern in kinds if asks.search(question)), None)
     if pattern is None:
         return None
     numbers = list(pattern.finditer(plain.text))
     if len(numbers) > 1:  # the one that counts what is asked for: "four people: two men and two women"
-        counted = [match for match in numbers if (after := _WORD.match(plain.text, match.end() + 1)) and stem(_bare(after[0])) in asked]
+        counted = [
+            match
+            for match in numbers
+            if (after := _WORD.match(plain.text, match.end() + 1)) and stem(_bare(after[0])) in asked
+        ]
         numbers = counted if len(counted) == 1 else []
     if len(numbers) != 1 or re.search(r"\bor\b", plain.text[: numbers[0].end() + 4][-12:]):
         return None
@@ -147,12 +203,28 @@ def _around_the_verb(
 ) -> Plain | None:
     """Return what stands behind the verb of a known subject, or before the verb where all behind it is known."""
     asked = content(question)
+    if _ASKS_WHO.search(question):
+        if done := _DID_IT.fullmatch(plain.text):
+            return plain.part(*done.span("who"))
+        if by := _BY.search(plain.text):
+            return _rest(plain, by.end(), question)
+    if (
+        len(words) > 2
+        and _bare(words[0][0]) in ("it", "this", "that", "he", "she", "they")
+        and stem(_bare(words[1][0])) in asked
+    ):
+        return _rest(plain, words[2].start(), question)
     if (pronoun := _PRONOUN.match(plain.text)) and (alone or asked & content(plain.text)):
         return _rest(plain, _behind(plain, words, pronoun.end(), asked), question)
-    for place, word in enumerate(words):
-        if _bare(word[0]) not in _VERBS and not (place and given[place] and _is_verb(word[0], question)):
-            continue
-        if all(given[place:]) and not all(given[:place]):
+    verbs = [
+        place for place, word in enumerate(words) if _bare(word[0]) in _VERBS and not (place and word[0][:1].isupper())
+    ]
+    for place in verbs or [
+        place for place in range(1, len(words)) if given[place] and _is_verb(words[place][0], question)
+    ]:
+        word = words[place]
+        before, after = content(plain.text[: word.start()]), content(plain.text[word.end() :])
+        if not all(given[:place]) and (all(given[place:]) or (asked and asked <= after and not asked & before)):
             return _subject(plain, words, place)
         shares = bool(asked & content(plain.text[: word.start()]))
         measured = alone and _bare(word[0]) in _INSTRUMENT_VERBS and words[0][0].lower() in ("the", "this", "it")
@@ -160,16 +232,22 @@ def _around_the_verb(
             rest = _rest(plain, _behind(plain, words, word.end(), asked), question)
             if rest is not None and (all(given[:place]) or len(rest.text.split()) <= _FEW):
                 return rest
-            return None
-    run = next((n for n, known in enumerate(given) if known and words[n][0].lower() not in ("the", "a", "an")), len(words))
-    if run and _ASKS_SUBJECT.search(question) and run < len(words) and _is_verb(words[run][0], question):
+            return _NOTHING
+        if _bare(word[0]) in _VERBS:
+            break  # what follows a further verb is said of something else
+    run = next(
+        (n for n, known in enumerate(given) if known and words[n][0].lower() not in ("the", "a", "an")), len(words)
+    )
+    if run and ASKS_SUBJECT.search(question) and run < len(words) and _is_verb(words[run][0], question):
         return _subject(plain, words, run)
     return None
 
 
 def _behind(plain: Plain, words: list[re.Match[str]], start: int, asked: frozenset[str]) -> int:
     """Return where the first word behind a verb stands that does not belong to it."""
-    return next((word.start() for word in words if word.start() >= start and not _passed(word[0], asked)), len(plain.text))
+    return next(
+        (word.start() for word in words if word.start() >= start and not _passed(word[0], asked)), len(plain.text)
+    )
 
 
 def _passed(word: str, asked: frozenset[str]) -> bool:
@@ -181,7 +259,17 @@ def _passed(word: str, asked: frozenset[str]) -> bool:
 def _is_verb(word: str, question: str) -> bool:
     """Return whether a word of the sentence is a verb that the question uses: won, shows, opens."""
     bare = _bare(word)
-    return bare in _VERBS or (len(bare) > 3 and bare.endswith(("s", "ed")) and re.search(rf"\b(?:does|did|do|who|which\s+\w+|what\s+\w+)\b.*\b{re.escape(stem(bare))}", question, re.IGNORECASE) is not None)
+    return bare in _VERBS or (
+        bare not in _FRAME_WORDS
+        and len(bare) > 3
+        and bare.endswith(("s", "ed"))
+        and re.search(
+            rf"\b(?:does|did|do|who|which\s+\w+|what\s+(?!is\b|are\b|was\b|were\b)\w+)\b.*\b{re.escape(stem(bare))}",
+            question,
+            re.IGNORECASE,
+        )
+        is not None
+    )
 
 
 def _rest(plain: Plain, start: int, question: str) -> Plain | None:
@@ -191,18 +279,48 @@ def _rest(plain: Plain, start: int, question: str) -> Plain | None:
         rest = rest.part(lead.end(), len(rest.text))
     if (lead := _PREPOSITION.match(rest.text)) and not _ASKS_PLACE.search(question):
         rest = rest.part(lead.end(), len(rest.text))
+    if (belongs := _BELONGS.match(rest.text)) and not ASKS_WORDS.search(question):
+        rest = rest.part(belongs.end(), len(rest.text))
+    if quoted := re.match(r"(?:the\s+\w+\s+)?\"([^\"]{1,100})\"(?=\s|$)", rest.text):
+        return rest.part(*quoted.span(1))
+    if (other := re.search(r",\s+the\s", rest.text)) and other.start() > 0:
+        rest = rest.part(0, other.start())
+    if len(_SHARE.findall(rest.text)) > 1:
+        return None
+    if (relative := _RELATIVE.search(rest.text)) and relative.start() > 0:
+        rest = rest.part(0, relative.start())
     asked = content(question)
     while (tail := _SCENE_TAIL.search(rest.text)) and tail.start() > 0:
         if not content(tail["where"] or tail["language"] or "") <= asked:
             break
         rest = rest.part(0, tail.start())
+    rest = stripped(rest, _OUTER)
+    if measured := _MEASURED.search(rest.text):
+        rest = rest.part(0, measured.start())
+    if _ATTRIBUTE.search(question):
+        rest = _attribute(rest, asked)
     words = rest.text.split()
     why = re.match(r"\W*why\b", question, re.IGNORECASE)
-    if not words or len(words) > _MANY or words[0].lower() in ("not", "no"):
+    if not words or len(words) > _MANY or _NO_ANSWER.match(rest.text):
         return None
     if not why and any(word.strip(_TRIM).lower() in _NO_VERB_IN_ANSWER for word in words):
         return None
     return stripped(rest, _TRIM)
+
+
+def _attribute(plain: Plain, asked: frozenset[str]) -> Plain:
+    """Return what stands between the article and the thing asked about: "a *red* car parked outside"."""
+    words = list(_WORD.finditer(plain.text))
+    first = 1 if words and words[0][0].lower() in ("a", "an", "the") else 0
+    noun = next(
+        (
+            n
+            for n, word in enumerate(words)
+            if n > first and (stem(_bare(word[0])) in asked or _bare(word[0]) in ("one", "ones"))
+        ),
+        0,
+    )
+    return plain.part(words[first].start(), words[noun - 1].end()) if noun else plain
 
 
 def _subject(plain: Plain, words: list[re.Match[str]], end: int) -> Plain | None:
@@ -220,15 +338,23 @@ def _new_words(plain: Plain, words: list[re.Match[str]], given: list[bool], aske
     inside = words[new[0] : new[-1] + 1]
     between = [word for place, word in enumerate(inside, new[0]) if given[place] and _bare(word[0]) not in _FRAME_WORDS]
     # What the sentence says of something else than the question is no answer to it.
-    if between or len(inside) > _MANY or len(words) == len(inside) or (not asked & content(plain.text) and len(words) > 4):
+    if (
+        between
+        or len(inside) > _MANY
+        or len(words) == len(inside)
+        or (not asked & content(plain.text) and len(words) > 4)
+    ):
         return None
-    if any(_bare(word[0]) in _NO_VERB_IN_ANSWER or _bare(word[0]) == "not" for word in inside):
+    if any(
+        _bare(word[0]) in _NO_VERB_IN_ANSWER or _bare(word[0]) in ("not", "no") or word[0].lower() == "with"
+        for word in inside
+    ):
         return None
     return stripped(plain.part(inside[0].start(), inside[-1].end()), _TRIM)
 
 
 def _is_given(word: str, asked: frozenset[str], question: str, first: bool) -> bool:
-    """Return whether the question or the frame of a sentence accounts for a word; names ("United States") are their own."""
+    """Return whether the question or a sentence's frame accounts for a word; a name ("United States") is its own."""
     bare = _bare(word)
     if not bare or stem(bare) in asked or bare in {_bare(asked_word) for asked_word in question.split()}:
         return True

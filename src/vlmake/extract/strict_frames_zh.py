@@ -12,13 +12,20 @@ from vlmake.extract.strict_overlap import content, coverage
 _LEAD = re.compile(r"^\W*(?:(?:根据|按照|由|从)[^,]{1,40},\s*|(?:应该|应|所以|因此)(?=是|为))")
 _TAIL = re.compile(r"\s*(?:\([^()]*\)|,仅.*|,这.*|,因为.*)\s*[.。]?\s*$", re.DOTALL)
 _WH = re.compile(
-    r"什么(?:颜色|时候|地方)?|多少|几(?!乎)|哪(?:一?[个种位家年座些里儿款天月]|里|儿)?(?:[\u4e00-\u9fff]{1,3}(?=的))?|谁|多长|多大|多高|多远|怎样|如何|为何"
+    r"什么(?:颜色|时候|地方)?|多少|几(?!乎)|哪(?:一?[个种位家年座些里儿款天月]|里"
+    r"|儿)?(?:[\u4e00-\u9fff]{1,3}(?=的))?|谁|多长|多大|多高|多远|怎样|如何|为何"
 )
 _COPULA = re.compile(
-    r"(?:的)?(?:是|为|叫做?|写着|写的是|显示为?|显示的是|读数为|标注为|等于|约为?|达到|共有|一共有|总共有|名叫|名为|有|位于|在(?=[\u4e00-\u9fff]{2}))[:\s]*"
+    r"(?:的)?(?:是|为|叫做?|写着|写的是|显示为?|显示的是|读数为|标注为|等于|约为?|达到|共有|一共有|总共有|名叫"
+    r"|名为|有|位于|在(?=[\u4e00-\u9fff]{2}))[:\s]*"
 )
 _DOING = re.compile(r"(?:做|干)(?:什么|啥|嘛)")
-_PRONOUN = re.compile(r"(?:他|她|它|他们|她们|这|那|现在|目前|图中|图片中|画面中|照片中)(?:正在|在|是|有|为|共有|一共有|叫)")
+_PRONOUN = re.compile(
+    r"(?:他|她|它|他们|她们|这|那|现在|目前|图中|图片中|画面中|照片中)(?:正在|在|是|有|为|共有|一共有|叫)"
+)
+_NUMBER = re.compile(r"[¥$€￥]?\d[\d,.]*\s?(?:[A-Za-z%°℃²³/]{1,6}|[\u4e00-\u9fff]{0,6})")
+_ASKS_NUMBER = re.compile(r"多少(?!号)|几|多[大长高远重]")
+_OPINION = re.compile(r"(?:我(?:认为|觉得|猜|想)|看起来|看上去|应该|应当|好像|似乎|大概)(?:应该)?(?:是|像|为)")
 _HEDGES = frozenset("应大概约共总正仅只")
 _TRIM = " \t\r\n\"'“”‘’「」《》.。!！,，;；:："
 _LONGEST_RUN = 8  # characters before a question word that an answer repeats
@@ -42,12 +49,17 @@ def answer_in_chinese(plain: Plain, question: str, alone: bool) -> Plain | None:
     if _DOING.search(asked) and (doing := re.search("正在|(?<!现)在|正", plain.text)):
         return _unframed(plain.part(doing.end(), len(plain.text)), "")
     if word := _WH.search(asked):
-        before, behind = re.split(r"[,\s]", asked[: word.start()])[-1][-_LONGEST_RUN:], re.sub("[?。吗呢]*\\s*$", "", asked[word.end() :])
+        before, behind = (
+            re.split(r"[,\s]", asked[: word.start()])[-1][-_LONGEST_RUN:],
+            re.sub("[?。吗呢]*\\s*$", "", asked[word.end() :]),
+        )
         shared = next((before[n:] for n in range(len(before) - 1) if before[n:] in plain.text), "")
         if shared:
             return _unframed(plain.part(plain.text.index(shared) + len(shared), len(plain.text)), behind)
         if len(behind) >= 3 and plain.text.endswith(behind):
             return _unframed(plain.part(0, len(plain.text) - len(behind)), "")
+    if alone and (opinion := _OPINION.match(plain.text)) and opinion.end() < len(plain.text):
+        return _unframed(plain.part(opinion.end(), len(plain.text)), behind)
     if alone and (pronoun := _PRONOUN.match(plain.text)):
         return _unframed(plain.part(pronoun.end(), len(plain.text)), behind)
     if plain.text.endswith("是" + asked[2:].rstrip("?")) and asked.startswith(("谁是", "哪")):
@@ -57,6 +69,14 @@ def answer_in_chinese(plain: Plain, question: str, alone: bool) -> Plain | None:
         begins = match.start() == 0 or not (content(plain.text[: match.start()]) - _HEDGES)
         if (begins and match[0].startswith(("是", "为"))) or (said and len(said & content(question)) * 3 >= len(said)):
             return _unframed(plain.part(match.end(), len(plain.text)), behind)
+    numbers = list(_NUMBER.finditer(plain.text))
+    if (
+        _ASKS_NUMBER.search(asked)
+        and len(numbers) == 1
+        and "或" not in plain.text
+        and plain.text.endswith(numbers[0][0])
+    ):
+        return _unframed(plain.part(*numbers[0].span()), behind)
     return None
 
 
@@ -66,19 +86,27 @@ def _best_clause(plain: Plain, question: str) -> Plain:
     ends = [*(start - 1 for start in starts[1:]), len(plain.text)]
     asked = content(question)
     clauses = [plain.part(start, end) for start, end in zip(starts, ends, strict=True) if plain.text[start:end].strip()]
-    best = max(range(len(clauses)), key=lambda n: (coverage(asked, clauses[n].text) + 0.3 * (n == len(clauses) - 1), n), default=None)
+    best = max(
+        range(len(clauses)),
+        key=lambda n: (coverage(asked, clauses[n].text) + 0.3 * (n == len(clauses) - 1), n),
+        default=None,
+    )
     clause = stripped(clauses[best]) if best is not None else plain
     lead = _LEAD.match(clause.text)
     return stripped(clause.part(lead.end(), len(clause.text))) if lead else clause
 
 
 def _unframed(plain: Plain, behind: str) -> Plain | None:
-    lead = re.match(r"(?:(?:的?(?:时间|数值|数字|内容|名称|名字|结果|数量|地点))?(?:的是|的|是|为|了|着|叫做?|有|在|:|\s))+", plain.text)
+    lead = re.match(
+        r"(?:(?:的?(?:时间|数值|数字|内容|名称|名字|结果|数量|地点))?(?:的是|的|是|为|了|着|叫做?|有|在|:|\s))+",
+        plain.text,
+    )
     if lead and lead.end() < len(plain.text):
         plain = plain.part(lead.end(), len(plain.text))
     plain = stripped(plain, _TRIM)
-    if behind and len(behind) > 1 and plain.text.endswith(behind):
-        plain = plain.part(0, len(plain.text) - len(behind))
+    for ending in (behind, behind.removeprefix("的")):
+        if len(ending) > 1 and plain.text.endswith(ending) and len(plain.text) > len(ending):
+            plain = plain.part(0, len(plain.text) - len(ending))
     if len(plain.text) > 2 and plain.text.endswith("的"):
         plain = plain.part(0, len(plain.text) - 1)
     plain = stripped(plain, _TRIM)

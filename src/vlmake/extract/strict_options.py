@@ -9,26 +9,36 @@ from vlmake.extract.strict_clean import Plain, clean, maths, unmarked
 
 _ARTICLE = re.compile(r"(?:an?|the)\s+", re.IGNORECASE)
 _NOT_BEFORE = re.compile(
-    r"(?:\b(?:not|never|nor|neither|no|without|rather\s+than|instead\s+of|except|excludes?|excluding|eliminates?|eliminating|discard|discards"
-    r"|rules?\s+out|ruling\s+out|ruled\s+out|\w+n't(?:\s+(?:be|choose|pick|say|think\s+it\s+is))?|cannot\s+be|unlike|than)"
+    r"(?:\b(?:not|never|nor|neither|no|without|rather\s+than|instead\s+of|except|excludes?|excluding|eliminates?"
+    r"|eliminating|discard|discards"
+    r"|rules?\s+out|ruling\s+out|ruled\s+out|\w+n't(?:\s+(?:be|choose|pick|say|think\s+it\s+is))?|cannot\s+be"
+    r"|unlike|than)"
     r"|不是|并非|不选|不应选|不能选|不应该选|可?排除|而非|不为|不会是|没有|非|不属于|不像|误选)\s*"
     r"(?:(?:an?|the|any|be|in|on|to|at|of|option|choice|answer|letter|选项|了|探究)\s*){0,3}[\"'(\[]*$",
     re.IGNORECASE,
 )
 _NOT_AFTER = re.compile(
     r"[\"')\]]*\s*(?:选项)?\s*(?:"
-    r"(?:(?:is|are|was|were|can\s+be|could\s+be|must\s+be|should\s+be|seems?|looks?)\s+(?:therefore\s+|clearly\s+|also\s+|the\s+)?)?"
-    r"(?:incorrect|wrong|false|ruled\s+out|eliminated|excluded|impossible|not\s+(?:correct|right|possible|visible|present|mentioned))\b"
+    r"(?:(?:is|are|was|were|can\s+be|could\s+be|must\s+be|should\s+be|seems?|looks?)\s+(?:therefore\s+|clearly\s+"
+    r"|also\s+|the\s+)?)?"
+    r"(?:incorrect|wrong|false|ruled\s+out|eliminated|excluded|impossible|not\s+(?:correct|right|possible|visible"
+    r"|present|mentioned))\b"
     r"|(?:\s(?:makes?|made)\s+no\s+sense|contradicts?)\b"
-    r"|(?:is|are|was|were)\s+(?:clearly\s+|certainly\s+|definitely\s+)?not\b|isn't|aren't|wasn't|can't\s+be|cannot\s+be|does\s+not|doesn't"
-    r"|也?(?:项|选项)?(?:中的.{1,12})?(?:均|都|也)?(?:是|为)?(?:错误|错(?=[,.。、;)]|$)|不正确|不对|错的|不符|不是|可以排除|被排除|排除))",
+    r"|(?:is|are|was|were)\s+(?:clearly\s+|certainly\s+|definitely\s+)?not\b|isn't|aren't|wasn't|can't\s+be"
+    r"|cannot\s+be|does\s+not|doesn't"
+    r"|也?(?:项|选项)?(?:中的.{1,12})?(?:均|都|也)?(?:是|为)?(?:错误|错(?=[,.。、;)]|$)|不正确|不对|错的|不符|不是"
+    r"|可以排除|被排除|排除))",
     re.IGNORECASE,
 )
-_DIGITS = {word: str(number) for number, word in enumerate(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
-)}  # fmt: skip
+_UP_TO_TWENTY = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty"
+)
+_DIGITS = {word: str(number) for number, word in enumerate(_UP_TO_TWENTY.split())}
 _NUMERALS = {"两": "2"} | {sign: str(number) for number, sign in enumerate("一二三四五六七八九十", 1)}
 _LEADING_NUMBER = re.compile(r"\d+(?![\d.,:/])|[一二两三四五六七八九十](?![一二三四五六七八九十百千万几点])")
+_LISTED = re.compile(r"\s*(?:,?\s*(?:or|nor)\b|、|和|或|及)\s*(?:an?\s+|the\s+)?", re.IGNORECASE)
+_LETTERS = re.compile("[A-Z]{1,2}")
 _REACH = 48  # characters before a mention in which a negation can stand
 _LONGEST_NUMBER = 24  # characters of a text that may be a number in words
 _ONLY_ARTICLES = frozenset({"", "a", "an", "the", "i"})
@@ -57,6 +67,8 @@ def _spellings(core: str) -> tuple[str, ...]:
     if core in _DIGITS:
         return (_DIGITS[core],)
     number = _LEADING_NUMBER.match(core)
+    if not number and len(core) > 3 and core.isascii() and core.isalpha():
+        return (core.removesuffix("s") if core.endswith("s") and not core.endswith("ss") else f"{core}s",)
     if not number:
         return ()
     rest = core[number.end() :]
@@ -75,17 +87,18 @@ def lowered(text: str) -> str:
 
 def are_letters(options: Mapping[str, str]) -> bool:
     """Return whether an option's text is itself a letter or two ("AB"), so that a letter may be meant as a text."""
-    return any(len(option) <= 2 and option.isalpha() and option.isascii() and option.isupper() for option in options.values())
+    return any(_LETTERS.fullmatch(option) for option in options.values())
 
 
 def options_in(text: str, options: Mapping[str, str], rejected: bool = False) -> list[Mention]:
     """Return where options' texts stand as whole words in ``text``, in order of place.
 
-    Those that the text rejects are left out, unless ``rejected`` asks for them too. Longer options claim their place first, so ``red`` is not found inside ``red and blue``.
+    Those that the text rejects are left out, unless ``rejected`` asks for them too. Longer options claim their place
+    first, so ``red`` is not found inside ``red and blue``.
     """
     lower = lowered(text)
     claimed = bytearray(len(lower))
-    found: list[Mention] = []
+    found: list[tuple[Mention, bool]] = []
     cores = [(option_core(option), letter) for letter, option in options.items()]
     if are_letters(options):  # only as they are written: A is no article there
         lower = "".join(" " if letter.islower() else letter for letter in text)
@@ -98,10 +111,18 @@ def options_in(text: str, options: Mapping[str, str], rejected: bool = False) ->
             end = start + len(core)
             if _is_word(lower, start, end) and not any(claimed[start:end]):
                 claimed[start:end] = b"\x01" * len(core)
-                if rejected or not is_rejected(text, start, end):
-                    found += [Mention(letter, start, end) for other, letter in cores if other == core]
+                denied = is_rejected(text, start, end)
+                found += [(Mention(letter, start, end), denied) for other, letter in cores if other == core]
             start = lower.find(core, end)
-    return sorted(found, key=lambda mention: (mention.start, mention.letter))
+    found.sort(key=lambda entry: (entry[0].start, entry[0].letter))
+    kept, before, was_denied = [], 0, False
+    for mention, denied in found:
+        # "not London or Rome" denies both
+        was_denied = denied or (was_denied and _LISTED.fullmatch(text, before, mention.start) is not None)
+        if rejected or not was_denied:
+            kept.append(mention)
+        before = mention.end
+    return kept
 
 
 def option_named_by(text: str, options: Mapping[str, str]) -> str | None:

@@ -4,20 +4,52 @@ import re
 from functools import lru_cache
 
 _TOKEN = re.compile(r"[A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f'-]*|\d[\d.,:/-]*|[\u4e00-\u9fff]")
-_STOP = frozenset(
-    "a an the this that these those it its it's he she they them his her their him i you we my your our one ones and or but nor of to by with as "
-    "at for from into than then there here is are was were be been being am do does did done has have had having will would can could should "
-    "shall may might must not no n't what which who whom whose where when why how much many any some anyone anybody anything someone somebody "
-    "something if so also just only very please answer question following image picture photo photograph figure diagram chart graph "
-    "screenshot scene shown show see visible seen appear seem look according based yes tell me us kind type sort name single word phrase option "
-    "options choice letter whether isn't aren't wasn't weren't doesn't don't didn't hasn't haven't can't cannot won't".split()
+
+
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text that lists them."""
+    return frozenset(text.split())
+
+
+_STOP = word_set(
+    "a an the this that these those it its it's he she they them his her their him i you we my your our one ones "
+    "and or but nor of to by with as at for from into than then there here is are was were be been being am do "
+    "does did done has have had having will would can could should shall may might must not no n't what which who "
+    "whom whose where when why how much many any some anyone anybody anything someone somebody something if so "
+    "also just only very please answer question following image picture photo photograph figure diagram chart "
+    "graph screenshot scene shown show see visible seen appear seem look according based yes tell me us kind type "
+    "sort name single word phrase option options choice letter whether isn't aren't wasn't weren't doesn't don't "
+    "didn't hasn't haven't can't cannot won't"
 )
-_STOP_ZH = frozenset("的了着过是吗呢吧啊么这那哪此该有在和与及或个一些张幅图中片照里上看到请问能会可以否什谁几多少怎样为何都还就也很您你我他她它们从根据显示所其")
+_STOP_ZH = frozenset(
+    "的了着过是吗呢吧啊么这那哪此该有在和与及或个一些张幅图中片照里上看到请问能会可以"
+    "否什谁几多少怎样为何都还就也很您你我他她它们从根据显示所其"
+)
 _IRREGULAR = {
-    "wore": "wear", "worn": "wear", "held": "hold", "sat": "sit", "stood": "stand", "made": "make", "ate": "eat", "eaten": "eat", "gave": "give",
-    "given": "give", "took": "take", "taken": "take", "went": "go", "won": "win", "lay": "lie", "lying": "lie", "colour": "color", "got": "get",
-    "wrote": "write", "written": "write", "grey": "gray", "people": "person", "men": "man", "women": "woman", "children": "child",
-}  # fmt: skip
+    form: base
+    for base, forms in {
+        "wear": "wore worn",
+        "hold": "held",
+        "sit": "sat",
+        "stand": "stood",
+        "make": "made",
+        "eat": "ate eaten",
+        "give": "gave given",
+        "take": "took taken",
+        "go": "went",
+        "win": "won",
+        "lie": "lay lying",
+        "color": "colour",
+        "get": "got",
+        "write": "wrote written",
+        "gray": "grey",
+        "person": "people",
+        "man": "men",
+        "woman": "women",
+        "child": "children",
+    }.items()
+    for form in forms.split()
+}
 
 
 @lru_cache(maxsize=4096)

@@ -13,31 +13,56 @@ from vlmake.extract.strict_options import Mention, are_letters, option_core, opt
 from vlmake.extract.strict_overlap import content, coverage
 
 LABELLED_LINE = re.compile(
-    r"^[ \t]*(?:[-*•]|\d+[.)])?[ \t]*(?:\|[ \t]*|(?:Option|Choice|选项)[ \t]*)?\(?(?P<letter>[A-Z])(?:[).:、|]|[ \t]*[|:–—-])(?P<rest>[^\n]*)",
+    r"^[ \t]*(?:[-*•]|\d+[.)])?[ \t]*(?:\|[ \t]*|(?:Option|Choice|选项)[ \t]*)?\(?(?P<letter>[A-Z])(?:[).:、|]"
+    r"|[ \t]*[|:–—-])(?P<rest>[^\n]*)",
     re.MULTILINE,
 )
-_RIGHT = re.compile(r"[✅✔✓☑√]|(?<!not )(?<!in)\bcorrect\b|\btrue\b|[:：|–—-]\s*yes\b|(?<!不)正确|(?<!不)符合(?!题意的是)", re.IGNORECASE)
+INLINE_MARK = re.compile(
+    r"(?<!\w)(?P<letter>[A-Z])\s*[:=]\s*(?P<rest>(?<=[:= ])(?:yes|no|true|false|correct|incorrect|wrong|✅|❌|√|×"
+    r"|对|错|正确|错误)(?!\w))",
+    re.IGNORECASE,
+)
+_RIGHT = re.compile(
+    r"[✅✔✓☑√]|(?<!not )(?<!in)\bcorrect\b|\btrue\b|[:：|–—-]\s*yes\b|(?<!不)正确|(?<!不)符合(?!题意的是)",
+    re.IGNORECASE,
+)
 _WRONG = re.compile(
-    r"[❌✘✗✖×]|\bnot\b|n't\b|\bincorrect\b|\bwrong\b|\bfalse\b|[:：|–—-]\s*no\b|错|不|没有|\bno\b|\bnobody\b", re.IGNORECASE
+    r"[❌✘✗✖×]|\bnot\b|n't\b|\bincorrect\b|\bwrong\b|\bfalse\b|[:：|–—-]\s*no\b|错|不|没有|\bno\b|\bnobody\b",
+    re.IGNORECASE,
 )
 _ITEM = re.compile(r"^[ \t]*(?:[-|]|\d+[.)])[ \t]*[^\n]*", re.MULTILINE)
 _SUBORDINATE = re.compile(
-    r"^\W*(?:although|though|while|whereas|since|as|because|if|unlike|even\s+though|compared\s+(?:to|with)|虽然|尽管|因为|由于|如果)[^,]{3,200}?,\s*",
+    r"^\W*(?:although|though|while|whereas|since|as|because|if|unlike|even\s+though|compared\s+(?:to|with)|虽然"
+    r"|尽管|因为|由于|如果)[^,]{3,200}?,\s*",
     re.IGNORECASE,
 )
-_NEGATED_QUESTION = re.compile(r"\bnot\b|n't\b|\bexcept\b|\bfalse\b|\bincorrect\b|\bleast\b|\bnever\b|不|错误|除了|没有|哪项错", re.IGNORECASE)
+_NEGATED_QUESTION = re.compile(
+    r"\bnot\b|n't\b|\bexcept\b|\bfalse\b|\bincorrect\b|\bleast\b|\bnever\b|不|错误|除了|没有|哪项错", re.IGNORECASE
+)
+_NEGATED = re.compile(r"\bnot\b|n't\b|\bno\b|\bneither\b|不|没|\bor\b|\beither\b", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:,\d{3})*(?:\.\d+)?")
 _SCALES = {"thousand": 1e3, "k": 1e3, "million": 1e6, "billion": 1e9, "万": 1e4, "亿": 1e8}
 _SCALE = re.compile(r"\s*(thousand|million|billion|k\b|万|亿)", re.IGNORECASE)
+_SHORT = 16  # words of a sentence that may name an option by its own words
+_TRIES = 12  # conclusions that are looked at, from the last on
+_CLAUSE = 600  # characters in which a conclusion says what it concludes
 _LEAST = 0.5  # share of the question that a sentence must name to count as its answer
 
 
 def in_a_sentence(plain: Plain, options: Mapping[str, str], question: str | None) -> Extraction | None:
-    """Return the option of the last conclusion, else of the sentence that restates the question, else of the last one."""
+    """Return the option of the conclusion, else of the sentence that restates the question, else of the last one."""
     text = plain.text
     if is_negated(question) and any(mention.rejected for mention in letters_outside(text, options)):
         return None
     spans = sentences(text)
+    equals = text.rfind("=")
+    if (
+        equals > 0
+        and spans
+        and equals > spans[-1][0]
+        and (mention := _only_option(text, equals + 1, len(text), options))
+    ):
+        return _extraction(plain, mention, "concluded")
     if len(spans) < 2 and not CONCLUDES.search(text):
         return None
     if concluded := _concluded(plain, options):
@@ -73,7 +98,9 @@ def _asked(question: str | None, options: Mapping[str, str]) -> frozenset[str]:
     """Return what the question's last sentence asks for, without the words of options."""
     text = (question or "").strip()
     spans = sentences(text)
-    return content(text[slice(*spans[-1])] if spans else "") - {word for option in options.values() for word in content(option)}
+    return content(text[slice(*spans[-1])] if spans else "") - {
+        word for option in options.values() for word in content(option)
+    }
 
 
 def _behind_the_list(text: str, spans: list[tuple[int, int]], options: Mapping[str, str]) -> list[tuple[int, int]]:
@@ -88,8 +115,9 @@ def _concluded(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
     """Return the one option in what follows the last "so", "→" or 所以 that names any."""
     text = plain.text
     bounds = sentences(text)
-    for match in reversed(list(CONCLUDES.finditer(text))):
+    for match in list(CONCLUDES.finditer(text))[: -_TRIES - 1 : -1]:
         end = next((end for start, end in bounds if end > match.end()), len(text))
+        end = min(end, match.end() + _CLAUSE)
         if HEDGE.search(text, match.end(), end):
             return None
         if mention := _only_option(text, match.end(), end, options):
@@ -129,9 +157,14 @@ def _extraction(plain: Plain, mention: Mention, rule: str) -> Extraction:
 def marked_line(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
     """Return the option whose line alone is marked as right, where every option has its line ("B: ✅", "C: no")."""
     lines = {match["letter"]: match for match in LABELLED_LINE.finditer(plain.text) if match["letter"] in options}
+    for match in INLINE_MARK.finditer(plain.text):
+        if match["letter"] in options:
+            lines.setdefault(match["letter"], match)
     if len(lines) < max(2, len(options) - 1):
         return None
-    right = [letter for letter, line in lines.items() if _RIGHT.search(line["rest"]) and not _WRONG.search(line["rest"])]
+    right = [
+        letter for letter, line in lines.items() if _RIGHT.search(line["rest"]) and not _WRONG.search(line["rest"])
+    ]
     wrong = [letter for letter, line in lines.items() if _WRONG.search(line["rest"]) and letter not in right]
     if len(right) != 1 or len(wrong) != len(lines) - 1:
         return None
@@ -148,7 +181,9 @@ def only_number(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
     if len(said) != 1:
         return None
     value = said.pop()
-    return next((found(letter, "number", plain, *numbers[0].span()) for letter, other in values.items() if other == value), None)
+    return next(
+        (found(letter, "number", plain, *numbers[0].span()) for letter, other in values.items() if other == value), None
+    )
 
 
 @lru_cache(maxsize=65536)
@@ -162,3 +197,21 @@ def _scaled(text: str, match: re.Match[str]) -> float:
     scale = _SCALE.match(text, match.end())
     return float(match[0].replace(",", "")) * (_SCALES[scale[1].lower()] if scale else 1)
 
+
+def distinctive(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
+    """Return the option all of whose own words, those that no other option has, stand in one short sentence."""
+    text = plain.text
+    if len(text.split()) > _SHORT or len(sentences(text)) > 1 or _NEGATED.search(text) or not text.isascii():
+        return None
+    words = {letter: content(option) for letter, option in options.items()}
+    if any(option_core(option).isdigit() for option in options.values()):
+        return None
+    said = content(text)
+    own = {
+        letter: words[letter] - frozenset().union(*(other for name, other in words.items() if name != letter))
+        for letter in words
+    }
+    named = [letter for letter, only in own.items() if only & said]
+    if len(named) != 1 or not own[named[0]] <= said or any(not only for only in own.values()):
+        return None
+    return found(named[0], "distinctive", plain, 0, len(text))

@@ -10,39 +10,60 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from vlmake.extract.strict_discourse import HEDGE
-from vlmake.extract.strict_overlap import content
+from vlmake.extract.strict_overlap import content, stem
 
 _SCENE = re.compile(
-    r"\b(?:in|on|from|within|of)\s+(?:the|this|these)\s+(?:(?:given|provided|attached)\s+)?(?:images?|pictures?|photos?|photographs?|scenes?|screenshots?|figures?)"
-    r"(?:\s+(?:shown|above|below))?|\b(?:according\s+to|based\s+on|judging\s+by|from)\s+the\s+[\w\s-]{1,30}?(?=[,?]|$)|\([^()]*\)"
+    r"\b(?:in|on|from|within|of)\s+(?:the|this|these)\s+(?:(?:given|provided|attached)\s+)?(?:images?|pictures?"
+    r"|photos?|photographs?|scenes?|screenshots?|figures?)"
+    r"(?:\s+(?:shown|above|below))?|\b(?:according\s+to|based\s+on|judging\s+by"
+    r"|from)\s+the\s+[\w\s-]{1,30}?(?=[,?]|$)|\([^()]*\)"
     r"|\"[^\"]{1,80}\"|(?<!\w)'[^']{1,80}'(?!\w)|“[^”]{1,80}”|\b(?:please\s+)?answer\s+(?:with\s+)?yes\s+or\s+no\b"
-    r"|(?:在)?(?:这张|该|此)?(?:图|图片|照片|图像|画面)(?:中|里|上|内)?的?|请问|根据[^,]{1,20},|从[^,]{1,20}来看,?|^判断[^:]{0,14}:|请回答是或否:?",
+    r"|(?:在)?(?:这张|该|此)?(?:图|图片|照片|图像|画面)(?:中|里|上|内)?的?|请问|根据[^,]{1,20},|从[^,]{1,20}来看,?"
+    r"|^判断[^:]{0,14}:|请回答是或否:?",
     re.IGNORECASE,
 )
 _NEGATION = re.compile(
-    r"(?<!\w)(?:not(?!\s+only)|never|nobody|nothing|none|neither|nor|without(?!\s+(?:a\s+)?doubt)|no(?!\s+(?:doubt|problem|longer\s+than))|lacks?|absent|missing|cannot)(?!\w)|n't(?!\w)"
+    r"(?<!\w)(?:not(?!\s+only)|never|nobody|nothing|none|neither|nor|without(?!\s+(?:a\s+)?doubt)|no(?!\s+(?:doubt"
+    r"|problem|longer\s+than))|lacks?|absent|missing|cannot|rather\s+than|instead\s+of|far\s+from|fails?\s+to"
+    r"|hardly|barely)(?!\w)|n't(?!\w)"
     r"|没有|没(?!问题|错)|(?<!要)不(?![仅过少断错同只但久料止])|并?未(?!来)|(?<![有虽])无(?!论|疑|线)|并非",
     re.IGNORECASE,
 )
 _CONDITION = re.compile(
-    r"\b(?:if|whether|would|unless|in\s+which\s+case|suppose|assuming|question|determine)\b|如果|若|是否|假如|要判断|需要", re.IGNORECASE
+    r"\b(?:if|whether|would|unless|in\s+which\s+case|suppose|assuming|question|determine)\b|如果|若|是否|假如"
+    r"|要判断|需要",
+    re.IGNORECASE,
 )
-_CLAUSES = re.compile(r"[,;:。]\s*|\s+[-–—]+\s+|\s+(?:but|while|whereas|although|though|and|so|because|since)\s+|而(?!且|是)|但是?|因此|所以|,?并且")
+_CLAUSES = re.compile(
+    r"[,;:。]\s*|\s+[-–—]+\s+|\s+(?:but|while|whereas|although|though|and|so|because|since)\s+|而(?!且|是)|但是?"
+    r"|因此|所以|,?并且"
+)
 _POLITE = re.compile(r"(?:吗|呢|吧|么|啊)?\s*[?]*\s*$")
 _CHOICE_ZH = re.compile(r"是否|有没有|是不是|能不能|会不会|有无|能否|可否|(.)不\1|(.)没\2")
 _UNASKED = frozenset("了着过的是有否")
-_NEGATED_ASKED = re.compile(r"\bnot\b|n't\b|\bno\b|\bwithout\b|\black|没有?(?!有)|(?<!是)(?<!能)(?<!会)(?<!对)不(?!是)|未|无", re.IGNORECASE)
-_ECHO_ZH = re.compile(r"(?:还|并|也|都|已经|确实|正)*(?P<no>没有|没|不|未)?(?:被|算|太|是)*(?P<verb>[\u4e00-\u9fff]{1,4}?)[了着的过]*")
+_NEGATED_ASKED = re.compile(
+    r"\bnot\b|n't\b|\bno\b|\bwithout\b|\black|没有?(?!有)|(?<!是)(?<!能)(?<!会)(?<!对)不(?!是)|未|无", re.IGNORECASE
+)
+_ECHO_ZH = re.compile(
+    r"(?:还|并|也|都|已经|确实|正)*(?P<no>没有|没|不|未)?(?:被|算|太|是)*(?P<verb>[\u4e00-\u9fff]{1,4}?)[了着的过]*"
+)
 
+_PRONOUN = re.compile(r"\W*(?:he|she|it|they|this|that|these|those)\b|[他她它这]", re.IGNORECASE)
+_NOT_FOUND = re.compile(
+    r"\b(?:can|could|do|did|was|were)(?:n't|\s+not|not)\s+(?:able\s+to\s+)?(?:find|see|spot|detect|locate"
+    r"|identify)\s+(?:one|any|it|them)\b(?=\s*(?:[.,;]|$|\s(?:in|on|there|here|any)))",
+    re.IGNORECASE,
+)
 _LONG_ENOUGH = 3  # characters that repeat a question and no mere particle of it
 AFFIRMS, DENIES, ALL = 0.75, 0.5, 0.99
 """Shares of the question's words that a clause names at least: to affirm with four words or more, to deny, else."""
 
 
 class Asked(NamedTuple):
-    """What a yes-or-no question asks for: its words, its core in Chinese, and whether it is negated."""
+    """What a yes-or-no question asks for: its words, those of its subject, its core, and whether it is negated."""
 
     words: frozenset[str]
+    subject: frozenset[str]
     core: str
     negated: bool
 
@@ -50,13 +71,23 @@ class Asked(NamedTuple):
 @lru_cache(maxsize=4096)
 def asked_for(question: str | None) -> Asked:
     """Return what a question asks for."""
-    text = (question or "").replace("（", "(").replace("）", ")").replace("，", ",").replace("：", ":").replace("？", "?")
+    text = (
+        (question or "").replace("（", "(").replace("）", ")").replace("，", ",").replace("：", ":").replace("？", "?")
+    )
     parts = [part for part in re.findall(r"[^?。]+[?。]?", text) if content(part)]
     text = _SCENE.sub(" ", next((part for part in reversed(parts) if "?" in part), parts[-1] if parts else ""))
     plain = _CHOICE_ZH.sub(lambda match: "有" if match[0][0] == "有" else match[1] or match[2] or "", text)
     core = _POLITE.sub("", plain).strip(" ,:")
     words = frozenset(word for word in content(plain) if word not in _UNASKED)
-    return Asked(words, core, _NEGATED_ASKED.search(plain) is not None)
+    ordered = sorted(words, key=lambda word: _place(word, plain))
+    size = 2 if ordered and not ordered[0].isascii() else 1
+    subject = ordered[:size] if len(ordered) > size else []
+    return Asked(words, frozenset(subject), core, _NEGATED_ASKED.search(plain) is not None)
+
+
+def _place(word: str, text: str) -> int:
+    place = text.lower().find(word)
+    return place if place >= 0 else len(text)
 
 
 def polarity(sentence: str, asked: Asked) -> str | None:
@@ -67,15 +98,48 @@ def polarity(sentence: str, asked: Asked) -> str | None:
         first = re.split(r"[,;。]", sentence)[0].strip()
         repeats = len(first) >= _LONG_ENOUGH and (first in asked.core or asked.core in sentence)
         return "Yes" if repeats and not asked.core.isascii() else None
-    scene = _SCENE.sub(lambda match: match[0] if match[0][0] in "\"'“(" else " ", sentence)
-    units = [scene, *(clause for clause in _CLAUSES.split(scene) if clause and clause.strip())]
-    scored = [(len(asked.words & content(unit)) / len(asked.words), -len(unit), unit) for unit in units]
-    share, _, unit = max(scored)
-    negations = len(_NEGATION.findall(unit))
-    if negations == 1 and share >= DENIES:
+    if _NOT_FOUND.search(sentence):
         return "No"
-    enough = AFFIRMS if len(asked.words) >= 4 else ALL
-    return "Yes" if negations == 0 and share >= enough else None
+    scene = _SCENE.sub(lambda match: match[0] if match[0][0] in "\"'“(" else " ", sentence)
+    known = asked.subject if _PRONOUN.match(scene) else frozenset()
+    units = [scene, *(clause for clause in _CLAUSES.split(scene) if clause and clause.strip())]
+    scored = [(len(asked.words & (content(unit) | known)) / len(asked.words), -len(unit), unit) for unit in units]
+    share, _, unit = max(scored)
+    named = content(unit) | known
+    negations = len(_NEGATION.findall(unit))
+    if negations == 1 and share >= DENIES and asked.words & content(unit):
+        return "No"
+    if negations or (len(unit.split()) < 2 and unit.isascii()):
+        return None
+    missing = asked.words - named
+    if missing and all(any(other in named for other in _OPPOSITES.get(word, ())) for word in missing):
+        return "No"
+    if any(other in named for word in missing for other in _OPPOSITES.get(word, ())):
+        return None
+    return "Yes" if share >= (AFFIRMS if len(asked.words) >= 4 else ALL) else None
+
+
+def _opposites() -> dict[str, frozenset[str]]:
+    """Return stem or character → those of which only one holds."""
+    found: dict[str, set[str]] = {}
+    for group in _EXCLUSIVE:
+        stems = [stem(word) for word in group.split()] if group.isascii() else list(group)
+        for word in stems:
+            found.setdefault(word, set()).update(other for other in stems if other != word)
+    return {word: frozenset(others) for word, others in found.items()}
+
+
+_EXCLUSIVE = (  # words of which only one holds
+    "left right", "above below", "open closed shut", "greater less smaller", "larger smaller", "higher lower",
+    "taller shorter", "longer shorter", "more fewer less", "top bottom", "front back behind", "before after",
+    "first last", "male female", "man woman", "boy girl", "old young", "day night", "indoor outdoor",
+    "inside outside", "increase decrease", "rise fall", "full empty", "under over", "same different",
+    "red blue green yellow black white orange purple pink brown gray",
+    "two three four five six seven eight nine ten", "高低", "大小", "多少", "长短", "左右",
+    "上下", "前后", "内外", "开关",
+    "新旧", "快慢", "男女", "红蓝绿黄黑白紫粉棕灰橙", "早晚", "升降",
+)  # fmt: skip
+_OPPOSITES = _opposites()
 
 
 def echoed(clause: str, asked: Asked) -> str | None:

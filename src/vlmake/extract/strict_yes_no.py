@@ -21,7 +21,8 @@ _SIGNS = {**dict.fromkeys("✅✔✓☑√👍", "Yes"), **dict.fromkeys("❌✘
 
 # "yes or no", "yes/no", 是否, 有没有: both words named, neither said.
 _PAIR = re.compile(
-    r"\b(?:yes\s*(?:/|\bor\b|\band\b|\bnor\b)\s*no|no\s*(?:/|\bor\b|\band\b)\s*yes)\b|是否|是不是|有没有|对不对|能否|有无|对错|真假|是或否"
+    r"\b(?:yes\s*(?:/|\bor\b|\band\b|\bnor\b)\s*no|no\s*(?:/|\bor\b|\band\b)\s*yes)\b|是否|是不是|有没有|对不对"
+    r"|能否|有无|对错|真假|是或否"
     r"|\bneither\s+yes\b[^.!?\n]*|(?<!\w)[\"'](?:yes|no)[\"']\s*(?:or|/|and)\s*[\"'](?:yes|no)[\"']",
     re.IGNORECASE,
 )
@@ -29,7 +30,8 @@ _PAIR = re.compile(
 _QUOTED = re.compile(r"(?<!is )(?<!: )(?<!是)(?<!为)(?<!:)(?<!^)[\"'](?:yes|no)[\"']", re.IGNORECASE)
 _DECLARED = re.compile(
     rf"(?:answer|conclusion|verdict|response|final)\s*(?:to\s+(?:the|this|your)\s+question\s*)?"
-    rf"(?:is|would be|should be|must be|:|=|->)\s*(?:thus|therefore|clearly|definitely|still|simply|hence|indeed)?\s*:?\s*(?P<not>not\s+|n't\s+)?[\"'(\[<]*"
+    rf"(?:is|would be|should be|must be|:|=|->)\s*(?:thus|therefore|clearly|definitely|still|simply|hence"
+    rf"|indeed)?\s*:?\s*(?P<not>not\s+|n't\s+)?[\"'(\[<]*"
     rf"(?:(?P<en>{_EITHER})(?![\w-])|(?P<zh2>{_NO_ZH}|{_YES_ZH})(?=\W|$))"
     rf"|(?:答案|回答|结论|判断)(?:应该|应当|应)?(?:是|为|:)*\s*(?P<nozh>不应?[是为]\s*)?[\"'(\[「]*"
     rf"(?:(?P<zh>{_NO_ZH}|{_YES_ZH})(?![\w])|(?P<en2>yes|no)(?![a-z-]))",
@@ -40,13 +42,15 @@ _ONLY_IF = re.compile(r"\b(?:if|case|would|otherwise|had)\b", re.IGNORECASE)
 # with which a sentence goes on ("No it is not"). "No dog", "no problem" and "no doubt" are no verdicts.
 _GOES_ON = r"it|there|this|that|the|they|he|she|i|we|you|because|since|as|not|in|a|an"
 _VERDICT = re.compile(
-    rf"(?:(?:^|[.!?。;,:\n\"'(\[]|-|–|—|\b(?:is|so|say|think|therefore|thus|hence|guess|believe|definitely|certainly|probably"
+    rf"(?:(?:^|[.!?。;,:\n\"✅❌✔✘×√'(\[]|-|–|—|\b(?:is|so|say|think|therefore|thus|hence|guess|believe|definitely"
+    rf"|certainly|probably|likely"
     rf"|simply|just|clearly|absolutely|not|a))\s*)"
     rf"(?<![\w-])(?P<word>{_EITHER})(?=\s*(?:[.,;:!?\"')\]\n]|$|—|–|-\s|[\u4e00-\u9fff]|\s+(?:{_GOES_ON})\b))(?!-\w)",
     re.IGNORECASE,
 )
 _NEGATED = re.compile(
-    r"(?:\b(?:not|never|isn't|cannot be|can't be|don't think it is)|不是?|并非)\s*(?:a|an|the)?\s*[\"'(]*$", re.IGNORECASE
+    r"(?:\b(?:not|never|isn't|cannot be|can't be|don't think it is)|不是?|并非)\s*(?:a|an|the)?\s*[\"'(]*$",
+    re.IGNORECASE,
 )
 _VERDICT_ZH = re.compile(
     rf"(?:^|[.!?。;,:\n\"'(\[])\s*(?P<word>{_NO_ZH}|{_YES_ZH})(?=\s*(?:[.,;:!?\"')\]\n。、]|$)|的?(?:[,.。!]|$))"
@@ -54,16 +58,22 @@ _VERDICT_ZH = re.compile(
 _LEADING_ZH = re.compile(r"^[\s\"'(\[]*(?P<word>不是|没有|不对|不存在|是的|对的|有的)(?!可能|错)")
 # Words that answer without yes or no, at the start of a text.
 _OPENING = re.compile(
-    r"^\W*(?:(?P<no>not\s+(?:really|quite|exactly|at\s+all|necessarily\s+no|yet)|(?:absolutely|definitely|certainly|clearly|most\s+likely|probably|unfortunately|of\s+course)\s+not"
-    r"|I\s+don't\s+(?:think|believe)\s+so|(?:it|he|she|they|there|that|this)\s+(?:(?:is|are|was|were|does|do|did|has|have|can)(?:n't|\s+not)|cannot)(?=\s*[.:,;!]|\s*$)"
+    r"^\W*(?:(?P<no>not\s+(?:really|quite|exactly|at\s+all|necessarily\s+no|yet)|(?:absolutely|definitely"
+    r"|certainly|clearly|most\s+likely|probably|unfortunately|of\s+course)\s+not"
+    r"|I\s+don't\s+(?:think|believe)\s+so|not\s+that\s+I\s+can\s+see|it\s+(?:doesn't|does\s+not)\s+(?:look|seem"
+    r"|appear)(?:\s+(?:like\s+it|so|that\s+way))|(?:it|he|she|they|there|that|this)\s+(?:(?:is|are|was|were|does"
+    r"|do|did|has|have|can)(?:n't|\s+not)|cannot)(?=\s*[.:,;!]|\s*$)"
     r"|there\s+(?:is|are)\s+none)"
-    r"|(?P<yes>indeed|exactly|absolutely|certainly|definitely|of\s+course|precisely|that(?:'s|\s+is)\s+(?:right|correct|true)"
-    r"|(?:it|he|she|they|there|that|this)\s+(?:is|are|was|were|does|do|did|has|have|can)(?=\s*[.:,;!]|\s*$)|I\s+can\s+see\s+(?:one|some)|there\s+(?:is|are)\s+(?:one|some)))\b",
+    r"|(?P<yes>(?:(?:I|we)\s+(?:think|believe|guess)|it\s+(?:seems|appears|looks))\s+so|sure(?=\s*[,.!])|indeed"
+    r"|exactly|absolutely|certainly|definitely|of\s+course|precisely|that(?:'s|\s+is)\s+(?:right|correct|true)"
+    r"|(?:it|he|she|they|there|that|this)\s+(?:is|are|was|were|does|do|did|has|have|can)(?=\s*[.:,;!]|\s*$)"
+    r"|I\s+can\s+see\s+(?:one|some)|there\s+(?:is|are)\s+(?:one|some)))\b",
     re.IGNORECASE,
 )
 # "Yes, of course I can check that" agrees to help, and 没问题 too; neither answers.
 _COURTESY = re.compile(
-    r"^\W*(?:hello|hi|sure|certainly|of\s+course)?[\s!,.]*(?:(?:yes|sure|no\s+problem)[,!.]?\s+(?:of\s+course\s+)?(?:I\s+can|I'd\s+be|let\s+me|happy\s+to)[^.!?\n]*[.!?\n]"
+    r"^\W*(?:hello|hi|sure|certainly|of\s+course)?[\s!,.]*(?:(?:yes|sure"
+    r"|no\s+problem)[,!.]?\s+(?:of\s+course\s+)?(?:I\s+can|I'd\s+be|let\s+me|happy\s+to)[^.!?\n]*[.!?\n]"
     r"|(?:好的|当然)?[,!。]?\s*没问题[,!。]?)",
     re.IGNORECASE,
 )
@@ -76,8 +86,10 @@ _ASKED = re.compile(r"^\W*(?:is|are)\s+there\s+(?:an?\s+|any\s+|the\s+|some\s+)?
 _LIST_ITEM = re.compile(r"^[ \t]*(?:[-•|]|\d+[.)]|\([a-z]\)).*$", re.MULTILINE)
 _FEW = 3  # sentences in which a verdict anywhere is the text's
 _TRUTH = re.compile(
-    r"(?:说法|描述|表述|观点|结论|陈述|命题)(?:是|为)?(?:(?P<no>不(?:正确|准确|成立|对|符合|属实)|错误|错的|有误)|正确|准确|成立|符合|属实|对(?=[。,的]|$))"
-    r"|\b(?:statement|claim|assertion|caption|description)\s+is\s+(?P<not>not\s+|in(?=correct|accurate)|un(?=true)|(?=false|wrong))?(?:correct|accurate|true|false|wrong|right)\b",
+    r"(?:说法|描述|表述|观点|结论|陈述|命题)(?:是|为)?(?:(?P<no>不(?:正确|准确|成立|对|符合|属实)|错误|错的|有误)"
+    r"|正确|准确|成立|符合|属实|对(?=[。,的]|$))"
+    r"|\b(?:statement|claim|assertion|caption|description)\s+is\s+(?P<not>not\s+|in(?=correct|accurate)|un(?=true)"
+    r"|(?=false|wrong))?(?:correct|accurate|true|false|wrong|right)\b",
     re.IGNORECASE,
 )
 _REACH = 48  # characters before a word in which its negation can stand
@@ -135,7 +147,7 @@ def _read(plain: Plain, asked: Asked, question: str | None) -> Extraction:
     blank = lambda match: " " * len(match[0])  # noqa: E731  # places must not move
     paired = _PAIR.sub(blank, plain.text)
     text = _QUOTED.sub(blank, paired)
-    declared = [mention for mention in _declared(paired)]
+    declared = list(_declared(paired))
     if declared:
         return _last_declared(plain, declared)
     verdicts = list(_verdicts(text))
@@ -150,7 +162,7 @@ def _read(plain: Plain, asked: Asked, question: str | None) -> Extraction:
     if opening := _OPENING.match(text):
         said = "no" if opening["no"] else "yes"
         return found(said.title(), "leading_word", plain, *opening.span(said))
-    if sign := _signed(text):
+    if (sign := _signed(text)) is not None:
         return found(_SIGNS[text[sign]], "leading_word", plain, sign, sign + 1)
     if truth := _TRUTH.search(text):
         denied = truth["no"] is not None or truth["not"] is not None
@@ -161,9 +173,7 @@ def _read(plain: Plain, asked: Asked, question: str | None) -> Extraction:
     return _weak(plain, text, verdicts, asked, question) or unresolved("both_words" if paired != plain.text else "none")
 
 
-def _weak(
-    plain: Plain, text: str, verdicts: list[_Mention], asked: Asked, question: str | None
-) -> Extraction | None:
+def _weak(plain: Plain, text: str, verdicts: list[_Mention], asked: Asked, question: str | None) -> Extraction | None:
     """Return what verdicts inside the text say where they agree, or a sentence that begins with one."""
     items = [match.span() for match in _LIST_ITEM.finditer(text)]
     loose = [verdict for verdict in verdicts if not any(start <= verdict.start < end for start, end in items)]
@@ -182,7 +192,7 @@ def _weak(
 
 
 def _last_declared(plain: Plain, declared: list[_Mention | None]) -> Extraction:
-    """Return the last declaration; two that differ side by side, with nothing between to correct the first, are none."""
+    """Return the last declaration; two that differ side by side, with no word of correction between, are none."""
     last = declared[-1]
     if last is None:
         return unresolved("negated")
@@ -201,12 +211,18 @@ def _checked(plain: Plain, leading: _Mention, asked: Asked, verdicts: list[_Ment
     if not first.strip(" .,!。"):
         first = plain.text[leading.end :][slice(*spans[1])] if len(spans) > 1 else ""
     stated = polarity(first.strip(" ,.;:!。"), asked)
-    said_first = next((v for v in verdicts if v is not leading and len(plain.text[leading.end : v.start].split()) <= 1), None)
+    said_first = next(
+        (v for v in verdicts if v is not leading and len(plain.text[leading.end : v.start].split()) <= 1), None
+    )
     if said_first and said_first.answer != leading.answer:
         return unresolved("contradiction")
     if stated == "No" and leading.answer == "Yes":
         return unresolved("contradiction")
-    later = [polarity(plain.text[leading.end :][slice(*span)], asked) for span in spans[1:] if CONCLUDES.match(plain.text[leading.end :][slice(*span)].strip())]
+    later = [
+        polarity(plain.text[leading.end :][slice(*span)], asked)
+        for span in spans[1:]
+        if CONCLUDES.match(plain.text[leading.end :][slice(*span)].strip())
+    ]
     if any(answer and answer != leading.answer for answer in later):
         return unresolved("contradiction")
     return _found(plain, leading, "verdict")
@@ -217,7 +233,11 @@ def _concluded(text: str, verdicts: list[_Mention]) -> _Mention | None:
     for verdict in reversed(verdicts):
         before = text[max(0, verdict.start - _REACH) : verdict.start]
         marks = list(CONCLUDES.finditer(before))
-        if marks and len(before[marks[-1].end() :].split()) <= 2 and not re.search(r"[.!?]\s", before[marks[-1].end() :]):
+        if (
+            marks
+            and len(before[marks[-1].end() :].split()) <= 2
+            and not re.search(r"[.!?]\s", before[marks[-1].end() :])
+        ):
             return None if _otherwise(text, verdict) else verdict
         if not text[verdict.end :].strip(" .!。\"')*") and re.search(r"(?:[:,–—-]|\n)\s*[\"']?$", before):
             return None if _otherwise(text, verdict) else verdict
@@ -282,7 +302,9 @@ def _declared(text: str) -> Iterator[_Mention | None]:
     for match in _DECLARED.finditer(text):
         if match["not"] or match["nozh"]:
             yield None
-        elif "would" not in match[0].lower() or not _ONLY_IF.search(text, max(0, match.start() - _REACH), match.start()):
+        elif "would" not in match[0].lower() or not _ONLY_IF.search(
+            text, max(0, match.start() - _REACH), match.start()
+        ):
             yield _mention(match, next(name for name in ("en", "zh", "zh2", "en2") if match[name]))
 
 

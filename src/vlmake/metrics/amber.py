@@ -1,5 +1,7 @@
 """AMBER (discriminative part): accuracy by kind of hallucination."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -33,7 +35,8 @@ def table(judged: pd.DataFrame) -> ScoreTable:
         named = judged.assign(kind=[CLASSES.get(str(value), value) for value in judged["category"].tolist()])
         scores = {str(kind): 100 * mean(rows["hit"]) for kind, rows in groups(named, "kind")}
     average = mean(list(scores.values()) or 100 * judged["hit"])
-    return one_row(scores | {"Avg ACC": average}, Overall("Avg ACC", average, len(judged)))
+    missing = tuple(kind for kind in dict.fromkeys(CLASSES.values()) if kind not in scores)
+    return replace(one_row(scores | {"Avg ACC": average}, Overall("Avg ACC", average, len(judged))), missing=missing)
 
 
 METRIC = Metric(hits=hits, table=table)

@@ -1,5 +1,7 @@
 """MME: fourteen subtasks of paired yes-or-no questions, 0 to 200 each."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from vlmake.metrics.base import Metric, Overall, ScoreTable, equal_hits, groups, mean, one_row
@@ -11,6 +13,8 @@ SUMS = {
     "reasoning": ("code_reasoning", "commonsense_reasoning", "numerical_calculation", "text_translation"),
 }
 
+_SUBTASKS = sum(map(len, SUMS.values()))
+
 
 def table(judged: pd.DataFrame) -> ScoreTable:
     """Return one row: perception, reasoning, then the subtasks in file order.
@@ -18,6 +22,7 @@ def table(judged: pd.DataFrame) -> ScoreTable:
     A subtask's score is accuracy + accuracy+, both times 100. Accuracy+ is the share of images both of whose questions
     are answered right; the first two rows of an image count, and an image with one row (the second fell to a row
     limit) counts as not right. A sum adds up the subtasks that are there and is None when none is.
+    Subtasks that no row belongs to are listed as missing, unless all are: then the benchmark has its own.
     Rows of one image share ``image_path``, else ``group``; without either, neighbours are paired.
 
     Source: Fu et al. 2023 (arXiv 2306.13394); paired by image as VLMEvalKit does.
@@ -29,7 +34,8 @@ def table(judged: pd.DataFrame) -> ScoreTable:
         sums[name] = sum(present) if present else None
     known = [value for value in sums.values() if value is not None]
     total = Overall("perception + reasoning", sum(known) if known else None, len(judged))
-    return one_row(sums | scores, total)
+    missing = tuple(name for members in SUMS.values() for name in members if name not in scores)
+    return replace(one_row(sums | scores, total), missing=missing if len(missing) < _SUBTASKS else ())
 
 
 def _subtask(rows: pd.DataFrame) -> float:

@@ -9,20 +9,26 @@ from vlmake.metrics.base import Floats, Metric, Overall, ScoreTable, equal_hits,
 def group_hits(judged: pd.DataFrame) -> Floats:
     """Return 1 on the first row of a pair both of whose rows are right, 0 on other first rows, NaN on second rows.
 
-    Rows 1 and 2, 3 and 4, … in the benchmark's order are pairs; a last row without a partner (the other fell to a row
-    limit) is not right.
+    By index, rows 1 and 2, 3 and 4, … are pairs; a last row without a partner (it fell to a row limit) is not right.
     """
     hits = np.asarray(judged["hit"], dtype=np.float64)
+    order = _by_index(judged["index"].tolist())
+    firsts, seconds = order[0::2], order[1::2]
+    both = np.zeros(len(firsts))
+    both[: len(seconds)] = (hits[firsts[: len(seconds)]] == 1) & (hits[seconds] == 1)
     result = np.full(len(hits), np.nan)
-    pairs = len(hits) // 2
-    result[0 : 2 * pairs : 2] = (hits[0 : 2 * pairs : 2] == 1) & (hits[1 : 2 * pairs : 2] == 1)
-    if len(hits) % 2:
-        result[-1] = 0.0
+    result[firsts] = both
     return result
 
 
+def _by_index(index: list[str]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Return the places of the rows by index: as numbers where all are, else as texts."""
+    numbers = all(text.isascii() and text.isdigit() for text in index)
+    return np.array(sorted(range(len(index)), key=lambda row: int(index[row]) if numbers else index[row]), np.int64)
+
+
 def table(judged: pd.DataFrame) -> ScoreTable:
-    """Return one row of fractions: split ``none``, Average (rows) and Overall (pairs).
+    """Return one row of fractions: Average (rows) and Overall (pairs).
 
     Source: Tong et al. 2024 (arXiv 2401.06209); names as VLMEvalKit's.
     """
@@ -30,8 +36,8 @@ def table(judged: pd.DataFrame) -> ScoreTable:
     pairs = grouped[~np.isnan(grouped)]
     overall = mean(pairs)
     return ScoreTable(
-        ["split", "Average", "Overall"],
-        [["none", mean(judged["hit"]), overall]],
+        ["Average", "Overall"],
+        [[mean(judged["hit"]), overall]],
         Overall("Overall", overall, len(pairs)),
     )
 

@@ -12,7 +12,7 @@ from vlmake.errors import VlmakeError
 
 Row = dict[str, Any]
 
-_BATCH_ROWS = 32  # parquet rows in memory at once: each may hold several large images
+_BATCH_ROWS = 8  # parquet rows in memory at once: each may hold several large images
 _BUFFER = 1 << 20
 
 

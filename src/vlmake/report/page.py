@@ -18,7 +18,17 @@ from markupsafe import Markup
 from vlmake import paths
 from vlmake.report.collect import OPEN, RIGHT, SAMPLES_PER_VERDICT, WRONG, Samples, collect_samples
 from vlmake.report.pictures import Picture
-from vlmake.report.scores import STATUSES, Score, number, percent, places, read_scores, status_counts, trouble_line
+from vlmake.report.scores import (
+    STATUSES,
+    Score,
+    missing_line,
+    number,
+    percent,
+    places,
+    read_scores,
+    status_counts,
+    trouble_line,
+)
 from vlmake.report.tables import SplitTable, more_tables, overview, split_tables
 from vlmake.report.text import one_line, pieces, visible
 from vlmake.store import atomic_path
@@ -157,6 +167,7 @@ def _environment() -> Environment:
         "pieces": pieces,
         "one_line": one_line,
         "decimals": lambda score: places(score.metric, score.protocols.values()),
+        "missing": missing_line,
         "trouble": lambda score: trouble_line(score.trouble(), score.samples.total).replace("_", " "),
     }
     environment.tests["picture"] = lambda value: isinstance(value, Picture)

@@ -1,6 +1,6 @@
 """Score files as typed values: what summary, terminal table and report page read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ STATUSES = ("ok", "empty", "truncated", "refused", "bad_image", "model_error")
 FRACTION_PLACES = 4
 PLACES = 2
 ABSENT = "–"
+_MISSING_SHOWN = 4  # categories without rows that are named
 
 Cell = float | int | str | None
 
@@ -78,6 +79,8 @@ class ProtocolScore(Table):
     bounds: list[float | None] | None = None
     extraction: Extraction = Extraction()
     more: dict[str, Table] = Field(default_factory=dict)
+    missing: list[str] = Field(default_factory=list)
+    """Categories that the benchmark's table has and no row of the data."""
 
     @model_validator(mode="before")
     @classmethod
@@ -194,6 +197,12 @@ def number(value: Cell, decimals: int = PLACES) -> str:
 def percent(value: float | None) -> str:
     """Return a share as a percentage with one decimal, without the sign."""
     return ABSENT if value is None else f"{100 * value:.1f}"
+
+
+def missing_line(missing: Sequence[str]) -> str:
+    """Say which categories of the benchmark have no rows: ``no rows in 2 categories: artwork, celebrity``."""
+    shown = ", ".join(missing[:_MISSING_SHOWN]) + (", …" if len(missing) > _MISSING_SHOWN else "")
+    return f"no rows in {len(missing)} {'category' if len(missing) == 1 else 'categories'}: {shown}"
 
 
 def trouble_line(trouble: Mapping[str, int], total: int) -> str:
