@@ -42,6 +42,8 @@ def cells(entry: DatasetEntry, row: int) -> dict[str, str]:
         made |= {"A": "red", "B": "green", "C": "blue", "D": "white"}
     if entry.answers:
         made["answer"] = answer_of(entry, row)
+    if entry.submission == "mmmu":
+        made["id"] = f"test_Art_{row}"
     if entry.metric == "vizwiz":
         made["answers"] = "['red', 'red', 'red', 'blue']"
     return made

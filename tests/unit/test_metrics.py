@@ -187,3 +187,35 @@ def test_an_unknown_metric_gets_a_hint():
 def test_wilson(share, n, low, high):
     assert wilson(share, n) == (pytest.approx(low, abs=5e-4), pytest.approx(high, abs=5e-4))
     assert wilson(share, 0) is None
+
+
+def test_mmvp_pairs_rows_by_index_and_counts_both_right():
+    frame = judged([1, 0, 1, 1]).assign(index=["0", "2", "1", "3"])
+    table = load_metric("mmvp").table(frame)
+    assert table.columns == ["Average", "Overall"]
+    assert table.rows == [[0.75, 0.5]]
+    assert load_metric("mmvp").group_hits(frame).tolist()[:2] == [1.0, 0.0]
+    assert load_metric("mmvp").table(frame.head(3)).overall.value == 0.5, "the row without its partner is not right"
+    assert load_metric("mmvp").table(judged([1] * 11)).overall.n == 6
+
+
+def test_mmt_bench_groups_are_means_of_subtasks_and_absent_ones_are_named():
+    frame = judged([1, 1, 0, 1], category=["a", "a", "b", "c"], split=["VAL"] * 4)
+    frame["l2-category"] = ["ocr", "ocr", "ocr", "threed"]
+    table = load_metric("mmt_bench").table(frame)
+    assert table.columns == ["split", "Overall", "OCR", "3D", "a", "b", "c"]
+    assert table.rows == [["VAL", 0.75, 0.5, 1, 1, 0, 1], ["ALL", 0.75, 0.5, 1, 1, 0, 1]]
+    assert len(table.missing) == 30 and "counting" in table.missing
+
+
+def test_subtasks_without_rows_are_named_unless_all_are_the_benchmarks_own():
+    assert "artwork" in load_metric("mme").table(judged([1, 1], category="OCR", image_path="a")).missing
+    assert load_metric("mme").table(judged([1, 1], category="own", image_path="a")).missing == ()
+    assert load_metric("amber").table(judged([1], category="relation")).missing == ("Attribute", "Existence")
+
+
+def test_gmai_adds_tables_by_its_own_columns():
+    frame = judged([1, 0, 1], department=["x", "y", "x"])
+    table = load_metric("gmai").table(frame)
+    assert table.more["department"] == (["split", "Overall", "x", "y"], [["none", 2 / 3, 1.0, 0.0]])
+    assert table.missing == ("clinical vqa task", "perceptual granularity")

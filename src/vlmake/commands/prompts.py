@@ -15,29 +15,34 @@ from vlmake.decode import decode
 from vlmake.download import source_record
 from vlmake.entries import DatasetEntry
 from vlmake.images import ImageStore
+from vlmake.model_spec import benchmark_settings
 from vlmake.own_benchmarks import with_own
-from vlmake.prompts import Part
+from vlmake.prompts import Frames, Part
 from vlmake.questions import check_askable, messages_of
-from vlmake.registry import load_registry, registry_folders
+from vlmake.registry import Registry, load_registry, registry_folders
 from vlmake.roundtrip import digest_of, with_shown_images
 from vlmake.run_config import ImageRoundtrip, config_files, load_config
 
 
 @click.command()
 @click.option("--dataset", required=True, help="Registered dataset, whose prompt is used.")
+@click.option("--model", help="Registered model, for its own frames and system text.")
 @click.option("--tsv", type=click.Path(path_type=Path), required=True, help="The rows; any md5 will do.")
 @click.option("--image-roundtrip", type=click.Choice(["off", "vlmevalkit"]), help="Whose form of images (see config).")
 @click.option("--registry", multiple=True, type=click.Path(path_type=Path), help="Another registry folder.")
-def command(dataset: str, tsv: Path, image_roundtrip: ImageRoundtrip | None, registry: tuple[Path, ...]) -> None:
+def command(
+    dataset: str, model: str | None, tsv: Path, image_roundtrip: ImageRoundtrip | None, registry: tuple[Path, ...]
+) -> None:
     """Print one JSON line per sample: its index and the messages a model gets.
 
     An image part is shown by its digest (SHA-256 of the original bytes) and its size in pixels, width first; one that
-    VLMEvalKit saves in another form has that form behind its digest.
+    VLMEvalKit saves in another form has that form behind its digest. A model's system text follows the messages.
     """
     config = load_config({"image_roundtrip": image_roundtrip} if image_roundtrip else {}, config_files())
     known = with_own(load_registry(registry_folders([*config.registry, *map(str, registry)])), [dataset], config)
     entry = known.dataset(dataset)
     limited = paths.parse_dataset(known.resolve_dataset(dataset))
+    frames, system = _of_model(known, model, limited.base)
     lmu_data = paths.lmu_data(config.lmu_data)
     with tempfile.TemporaryDirectory(prefix="vlmake-") as folder:
         samples, images = Path(folder) / "samples.parquet", Path(folder) / "images.arrow"
@@ -53,11 +58,20 @@ def command(dataset: str, tsv: Path, image_roundtrip: ImageRoundtrip | None, reg
             if config.image_roundtrip == "vlmevalkit" and entry.dataset is None:
                 rows = with_shown_images(rows, str(samples))
             for row in rows.to_pylist():
-                click.echo(json.dumps(_line(row, entry, store), ensure_ascii=False))
+                click.echo(json.dumps(_line(row, entry, frames, store) | system, ensure_ascii=False))
 
 
-def _line(row: dict[str, Any], entry: DatasetEntry, store: ImageStore) -> dict[str, Any]:
-    messages = messages_of(row, entry)
+def _of_model(known: Registry, model: str | None, dataset: str) -> tuple[Frames, dict[str, str]]:
+    """Return a model's own frames on a benchmark, and its system text as a line shows it."""
+    if model is None:
+        return Frames(), {}
+    entry = known.model(model)
+    frames = benchmark_settings(entry, dataset, known.dataset(dataset)).frames
+    return frames, {"system": entry.system} if entry.system else {}
+
+
+def _line(row: dict[str, Any], entry: DatasetEntry, frames: Frames, store: ImageStore) -> dict[str, Any]:
+    messages = messages_of(row, entry, frames)
     line = {"index": row["index"], "messages": [_shown(part, store) for part in messages]}
     return line | ({"image_error": row["image_error"]} if row["image_error"] else {})
 

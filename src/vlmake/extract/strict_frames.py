@@ -176,7 +176,7 @@ def _english(plain: Plain, question: str, alone: bool) -> Plain | None:
     given = [_is_given(word[0], asked, question, place == 0) for place, word in enumerate(words)]
     if not words or all(given):
         return None
-    return _around_the_verb(plain, words, given, question, alone) or _new_words(plain, words, given, asked)
+    return _around_the_verb(plain, words, given, question, alone)
 
 
 def _number(plain: Plain, question: str, asked: frozenset[str]) -> Plain | None:
@@ -328,29 +328,6 @@ def _subject(plain: Plain, words: list[re.Match[str]], end: int) -> Plain | None
     subject = stripped(plain.part(0, words[end].start()), _TRIM)
     many = len(subject.text.split()) > _FEW or any(word.lower() in _NO_VERB_IN_ANSWER for word in subject.text.split())
     return None if many else subject
-
-
-def _new_words(plain: Plain, words: list[re.Match[str]], given: list[bool], asked: frozenset[str]) -> Plain | None:
-    """Return the words that the question does not account for, where they stand together."""
-    new = [place for place, known in enumerate(given) if not known]
-    if len(new) == len(words) > 3:
-        return None
-    inside = words[new[0] : new[-1] + 1]
-    between = [word for place, word in enumerate(inside, new[0]) if given[place] and _bare(word[0]) not in _FRAME_WORDS]
-    # What the sentence says of something else than the question is no answer to it.
-    if (
-        between
-        or len(inside) > _MANY
-        or len(words) == len(inside)
-        or (not asked & content(plain.text) and len(words) > 4)
-    ):
-        return None
-    if any(
-        _bare(word[0]) in _NO_VERB_IN_ANSWER or _bare(word[0]) in ("not", "no") or word[0].lower() == "with"
-        for word in inside
-    ):
-        return None
-    return stripped(plain.part(inside[0].start(), inside[-1].end()), _TRIM)
 
 
 def _is_given(word: str, asked: frozenset[str], question: str, first: bool) -> bool:

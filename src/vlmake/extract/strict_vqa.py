@@ -95,7 +95,7 @@ _PLAN = re.compile(
 )
 # An answer and, in one line, its reason: "Autumn, because …", "Autumn – the leaves …", "Autumn; …".
 _HEAD = re.compile(
-    r"\W*([^\n,;:–—]{1,60}?)(?:,\s+(?:because|since|as|which|given|based|due|judging|where|so|with|the|it|there"
+    r"\W*((?:[^\n,;:–—]|[:,–](?=\d)|:(?=\S)){1,60}?)(?:,\s+(?:because|since|as|which|given|based|due|judging|where|so|with|the|it|there"
     r"|they|he|she)\s|;\s|\s+(?:because|since)\s|\s+[-–—]\s+|,(?:因为|由于|从|可以|这|图|上面|其|位于)"
     r"|\((?=[^()]*[\u4e00-\u9fff]{3}))"
 )
@@ -241,7 +241,12 @@ def _undeclared(plain: Plain, marked: Plain, question: str | None) -> Extraction
         if framed := _framed(plain, question) or _either(plain, question):
             return framed
         bare = without_lead(plain)
-        if bare is plain and not reads_out and IS_SENTENCE.match(text) and not ASKS_TEXT.search(question):
+        if (
+            bare is plain
+            and not reads_out
+            and (IS_SENTENCE.match(text) or repeats(text, question) or says_chinese(text, question))
+            and not ASKS_TEXT.search(question)
+        ):
             return unresolved("sentence")
         if ASKS_NUMBER.search(question) and re.search(r"\w\s+or\s+\w", text):
             return unresolved("several_answers")
