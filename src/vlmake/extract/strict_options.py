@@ -38,6 +38,7 @@ _DIGITS = {word: str(number) for number, word in enumerate(_UP_TO_TWENTY.split()
 _NUMERALS = {"两": "2"} | {sign: str(number) for number, sign in enumerate("一二三四五六七八九十", 1)}
 _LEADING_NUMBER = re.compile(r"\d+(?![\d.,:/])|[一二两三四五六七八九十](?![一二三四五六七八九十百千万几点])")
 _LISTED = re.compile(r"\s*(?:,?\s*(?:or|nor)\b|、|和|或|及)\s*(?:an?\s+|the\s+)?", re.IGNORECASE)
+_WORDS = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*")  # nothing there to clean
 _LETTERS = re.compile("[A-Z]{1,2}")
 _REACH = 48  # characters before a mention in which a negation can stand
 _LONGEST_NUMBER = 24  # characters of a text that may be a number in words
@@ -55,7 +56,7 @@ class Mention(NamedTuple):
 @lru_cache(maxsize=65536)
 def option_core(text: str) -> str:
     """Return an option's text as it is looked up: cleaned, lower case, without article and final punctuation."""
-    if not text.isalnum():
+    if not _WORDS.fullmatch(text):
         text = " ".join(maths(unmarked(clean(Plain(text, range(len(text)))))).text.split())
     cleaned = lowered(text).strip(" .。,;:!?\"'")
     return _ARTICLE.sub("", cleaned, count=1) if _ARTICLE.match(cleaned) else cleaned
