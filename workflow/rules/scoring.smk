@@ -22,7 +22,9 @@ rule score:
 rule score_parts:
     """The scores of a benchmark's parts → one table over all of them."""
     input:
-        parts=lambda w: [paths.score_json(w.model, part) for part in PLAN.parts(w.dataset)],
+        parts=lambda w: [
+            paths.score_json(w.model, part) for part in PLAN.parts(w.dataset)
+        ],
     output:
         table=paths.score_csv("{model}", "{dataset}"),
         detail=paths.score_json("{model}", "{dataset}"),

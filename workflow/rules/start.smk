@@ -42,7 +42,8 @@ def write_planned_shards(jobs):
 
 def remove_what_rests_on_predictions(results):
     """Snakemake takes away the predictions before it makes them anew, and then thinks a score without them complete: a
-    run that fails would leave the old score, or the old file to hand in, and the next would show it."""
+    run that fails would leave the old score, or the old file to hand in, and the next would show it.
+    """
     for model, dataset in results:
         for path_of in (paths.score_csv, paths.score_json, paths.judged):
             Path(path_of(model, dataset)).unlink(missing_ok=True)
@@ -63,4 +64,6 @@ onstart:
         inferred = jobs_to_run("infer", "infer_shard")
         write_planned_shards(inferred)
         remove_what_rests_on_predictions(results_of(inferred))
-        remove_stacked_scores(results_of(inferred + jobs_to_run("score", "score_class")))
+        remove_stacked_scores(
+            results_of(inferred + jobs_to_run("score", "score_class"))
+        )
