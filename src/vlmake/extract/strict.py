@@ -32,7 +32,7 @@ _NEXT_TURN = re.compile(
 )
 _OWN_TURN = re.compile(
     r"\s*(?:<s>\s*)?(?:<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>|<\|im_start\|>\s*assistant\b"
-    r"|<\|assistant\|>"
+    r"|<\|assistant\|>|\[/INST\]"
     r"|#{1,4}\s*(?:assistant|response|answer|output)\s*:|(?:assistant|gpt|bot|助手|助理|模型)\s*[:：])",
     re.IGNORECASE,
 )

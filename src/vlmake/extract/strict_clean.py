@@ -12,7 +12,7 @@ from typing import NamedTuple
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _DROPPED = re.compile(
     r"<\|(?:box|quad)_start\|>[^<>]{0,80}<\|(?:box|quad)_end\|>|<box>[^<>]{0,80}</box>"  # places in the picture
-    r"|<\|[^<>|]{1,40}\|>|</?s>|<eos>|<bos>|<pad>|</?(?:ref|b|i|em|strong|u|p|span|br|output"
+    r"|<\|[^<>|]{1,40}\|>|</?s>|^\s*\[/?INST\]\s*|<eos>|<bos>|<pad>|</?(?:ref|b|i|em|strong|u|p|span|br|output"
     r"|response)\s*/?>"  # tokens, HTML
     r"|^[ \t]*```+[A-Za-z]*[ \t]*$|^[ \t]*[*+•‣▪][ \t]+"  # fences with their language; bullets
     r"|\*+|`+|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|^[ \t]*#{1,6}[ \t]+|^[ \t]*>[ \t]+"  # Markdown

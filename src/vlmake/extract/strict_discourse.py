@@ -26,14 +26,14 @@ CONCLUDES = re.compile(
 _RETRACTS = re.compile(
     r"(?<!\w)(?:wait(?=\s*[,.…!—–-]|\s+no\b)|hold\s+on|hang\s+on|correction|on\s+second\s+thoughts?"
     r"|scratch\s+(?:that|the)"
-    r"|let\s+me\s+(?:re-?check|correct|re-?consider|re-?count|take\s+another\s+look|look\s+(?:again|at\s+(?:that"
+    r"|let\s+me\s+(?:re-?check|correct|re-?consider|re-?count|take\s+another\s+look|count\s+(?:again|them\s+again|that\s+again)|check\s+again|read\s+(?:it\s+)?again|look\s+(?:again|at\s+(?:that"
     r"|it|this)))"
     r"|looking\s+(?:again|more\s+closely|closer)|reading\s+it\s+more\s+carefully|no,\s+wait|on\s+closer\s+(?:look"
     r"|inspection|examination)|I\s+meant?|oops|my\s+mistake|I\s+stand\s+corrected"
     r"|I\s+(?:retract|misread|misspoke|miscounted|was\s+wrong|made\s+a\s+mistake|(?:have|need)\s+to\s+(?:revise"
     r"|correct)"
     r"|take\s+(?:it|that)\s+back))(?!\w)"
-    r"|(?<=[.!?…]\s)actually,|更准确地说|哦不|仔细(?:看|一看)"
+    r"|(?<=[.!?…]\s)actually,|更准确地说|哦不|仔细(?:看|一看)(?:的话)?|重新数一?[遍下]?|再数一?[遍下]|再看一?[眼下]"
     r"|(?:(?<=[,，。.…\s!?])|^)不对(?=[,，。.…\s])|(?:(?<=[,，。.…?])|^)不(?=[,，])|等等(?=[,，。.…])|等一下|更正"
     r"|纠正一下|看错了?|说错了?|数错了?|算错了?",
     re.IGNORECASE,
@@ -42,7 +42,7 @@ REFUSAL = re.compile(
     r"\bsorry\b|\bI(?:\s+|')(?:can\s*not|can't|am\s+unable|m\s+unable|am\s+not\s+able|m\s+not\s+(?:able|sure)"
     r"|don't\s+know|do\s+not\s+know"
     r"|don't\s+(?:see|have)\s+(?:an|any|the)\s+image|can\s+not)|\bunable\s+to\b"
-    r"|\bcannot\s+(?:be\s+)?(?:determined?|tell|answer|see|identify)"
+    r"|\bcannot\s+(?:be\s+)?(?:determined?|tell|answer|see|identify|read|made\s+out|seen)"
     r"|\bnot\s+sure\b|\b(?:too\s+(?:blurry|small|dark)\s+(?:to|for)|illegible|unreadable)\b"
     r"|Failed\s+to\s+obtain\s+answer"
     r"|\bno\s+comment\b|\bas\s+an\s+AI\b"

@@ -17,7 +17,7 @@ _WH = re.compile(
 )
 _COPULA = re.compile(
     r"(?:的)?(?:是|为|叫做?|写着|写的是|显示为?|显示的是|读数为|标注为|等于|约为?|达到|共有|一共有|总共有|名叫"
-    r"|名为|有|位于|在(?=[\u4e00-\u9fff]{2}))[:\s]*"
+    r"|名为|有(?!限|效|机|关|些|点|时|人)|位于|在(?=[\u4e00-\u9fff]{2}))[:\s]*"
 )
 _DOING = re.compile(r"(?:做|干)(?:什么|啥|嘛)")
 _PRONOUN = re.compile(
@@ -26,6 +26,8 @@ _PRONOUN = re.compile(
 _NUMBER = re.compile(r"[¥$€￥]?\d[\d,.]*\s?(?:[A-Za-z%°℃²³/]{1,6}|[\u4e00-\u9fff]{0,6})")
 _ASKS_NUMBER = re.compile(r"多少(?!号)|几|多[大长高远重]")
 _OPINION = re.compile(r"(?:我(?:认为|觉得|猜|想)|看起来|看上去|应该|应当|好像|似乎|大概)(?:应该)?(?:是|像|为)")
+_QUOTED = re.compile(r"[\"「《]([^\"「」《》\n]{1,200})[\"」》]")
+_ASKS_WORDS = re.compile(r"写|字|名|标题|叫|读|标语|口号|店|书")
 _HEDGES = frozenset("应大概约共总正仅只")
 _TRIM = " \t\r\n\"'“”‘’「」《》.。!！,，;；:："
 _LONGEST_RUN = 8  # characters before a question word that an answer repeats
@@ -46,6 +48,9 @@ def answer_in_chinese(plain: Plain, question: str, alone: bool) -> Plain | None:
     plain = _best_clause(stripped(plain, _TRIM), question)
     asked = question.replace("？", "?").replace("，", ",").strip()
     behind = ""
+    quoted = list(_QUOTED.finditer(plain.text))
+    if len(quoted) == 1 and _ASKS_WORDS.search(question):
+        return plain.part(*quoted[0].span(1))
     if _DOING.search(asked) and (doing := re.search("正在|(?<!现)在|正", plain.text)):
         return _unframed(plain.part(doing.end(), len(plain.text)), "")
     if word := _WH.search(asked):
@@ -55,8 +60,12 @@ def answer_in_chinese(plain: Plain, question: str, alone: bool) -> Plain | None:
         )
         shared = next((before[n:] for n in range(len(before) - 1) if before[n:] in plain.text), "")
         if shared:
-            return _unframed(plain.part(plain.text.index(shared) + len(shared), len(plain.text)), behind)
-        if len(behind) >= 3 and plain.text.endswith(behind):
+            rest = plain.part(plain.text.index(shared) + len(shared), len(plain.text))
+            inner = re.match(r"[^是为\d]{1,10}[是为](?=.)", rest.text)
+            if inner and len(content(inner[0]) & content(question)) * 2 >= len(content(inner[0][:-1]) - set("时间")):
+                rest = rest.part(inner.end(), len(rest.text))
+            return _unframed(rest, behind)
+        if len(behind) >= 3 and plain.text.endswith(behind) and not re.search("[是为]", plain.text):
             return _unframed(plain.part(0, len(plain.text) - len(behind)), "")
     if alone and (opinion := _OPINION.match(plain.text)) and opinion.end() < len(plain.text):
         return _unframed(plain.part(opinion.end(), len(plain.text)), behind)
@@ -82,7 +91,7 @@ def answer_in_chinese(plain: Plain, question: str, alone: bool) -> Plain | None:
 
 def _best_clause(plain: Plain, question: str) -> Plain:
     """Return the clause that says most of what is asked, the last one of equals."""
-    starts = [0, *(match.end() for match in re.finditer("[,。;]", plain.text))]
+    starts = [0, *(match.end() for match in re.finditer(r"[,。;](?!\s?\d)", plain.text))]
     ends = [*(start - 1 for start in starts[1:]), len(plain.text)]
     asked = content(question)
     clauses = [plain.part(start, end) for start, end in zip(starts, ends, strict=True) if plain.text[start:end].strip()]
@@ -104,9 +113,10 @@ def _unframed(plain: Plain, behind: str) -> Plain | None:
     if lead and lead.end() < len(plain.text):
         plain = plain.part(lead.end(), len(plain.text))
     plain = stripped(plain, _TRIM)
-    for ending in (behind, behind.removeprefix("的")):
-        if len(ending) > 1 and plain.text.endswith(ending) and len(plain.text) > len(ending):
+    for ending in (behind[n:] for n in range(max(len(behind) - 1, 0))):
+        if len(ending.strip()) > 1 and plain.text.endswith(ending) and len(plain.text) > len(ending):
             plain = plain.part(0, len(plain.text) - len(ending))
+            break
     if len(plain.text) > 2 and plain.text.endswith("的"):
         plain = plain.part(0, len(plain.text) - 1)
     plain = stripped(plain, _TRIM)

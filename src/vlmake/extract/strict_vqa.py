@@ -76,7 +76,7 @@ _ANSWER_HEADING = re.compile(
 )
 _REASON = re.compile(
     r"(?:,\s*|\s+)(?:because|since|as\s+(?:the|it|there|shown|indicated|seen)|which|given\s+that|based\s+on"
-    r"|according\s+to)\s.*$|,因为.*$|\s+[-–—]\s+.*$",
+    r"|according\s+to)\s.*$|,因为.*$|(?<![\d)\s])\s+[-–—]\s+(?!\d).*$",
     re.IGNORECASE | re.DOTALL,
 )
 _NO_DECLARATION = re.compile(r"\W*(?:unclear|not\s+(?:clear|visible|provided)|unknown\b)|\W*$", re.IGNORECASE)
@@ -96,7 +96,7 @@ _PLAN = re.compile(
 # An answer and, in one line, its reason: "Autumn, because …", "Autumn – the leaves …", "Autumn; …".
 _HEAD = re.compile(
     r"\W*((?:[^\n,;:–—]|[:,–](?=\d)|:(?=\S)){1,60}?)(?:,\s+(?:because|since|as|which|given|based|due|judging|where|so|with|the|it|there"
-    r"|they|he|she)\s|;\s|\s+(?:because|since)\s|\s+[-–—]\s+|,(?:因为|由于|从|可以|这|图|上面|其|位于)"
+    r"|they|he|she)\s|;\s|\s+(?:because|since)\s|(?<!\d)\s+[-–—]\s+|,(?:因为|由于|从|可以|这|图|上面|其|位于)"
     r"|\((?=[^()]*[\u4e00-\u9fff]{3}))"
 )
 _OR = re.compile(r"([\w'-]+)\s*,?\s+or\s+(?:the\s+|an?\s+)?([\w'-]+)\s*\?")
@@ -308,7 +308,8 @@ def _restated(plain: Plain, marked: Plain, question: str) -> Extraction | None:
             continue
         inside = [piece for piece in bold if sentence.places[0] <= piece.places[0] <= sentence.places[-1]]
         said, rule = answer_in(sentence, question, alone=len(spans) == 1), "restated"
-        if len(inside) == 1 and content(inside[0].text) - asked | ({"1"} if not content(inside[0].text) else set()):
+        whole = len(inside) == 1 and len(inside[0].text.strip(FRAME)) > 0.8 * len(sentence.text.strip(FRAME))
+        if len(inside) == 1 and not (whole and said) and content(inside[0].text) - asked | ({"1"} if not content(inside[0].text) else set()):
             said, rule = stripped(inside[0], FRAME), "emphasised"
         if (
             said is None

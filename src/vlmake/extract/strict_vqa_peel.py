@@ -37,6 +37,7 @@ _OFFER = re.compile(
     r"|is\s+there\s+anything|would\s+you\s+like|希望|如果您?还?有)[^\n]{0,160}\s*$",
     re.IGNORECASE,
 )
+_BRACKETED = re.compile(r"[\[(]\s*([^\[\](),;]{1,60}?)\s*[\])]")
 _PAIR = re.compile(r"[\"'](?P<key>[^\"'\n]{1,40})[\"']\s*:\s*[\"']?(?P<value>[^\"'\n,{}\[\]]{1,200})")
 _ASIDE = re.compile(
     r"(?:written\s+by\s+|by\s+(?=[A-Z]))?(?P<kept>(?:[^(),\n]|,(?=\d)){1,60}?)(?:\s*\((?=[a-z])[^()\s]+\s[^()]+\)"
@@ -148,4 +149,6 @@ def tidied(plain: Plain, rule: str) -> Extraction | None:
         kept = stripped(plain)
     if not kept.text:
         return None
+    if bracketed := _BRACKETED.fullmatch(kept.text):
+        kept = kept.part(*bracketed.span(1))
     return found(" ".join(kept.text.split()), rule, kept, 0, len(kept.text))
