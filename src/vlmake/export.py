@@ -15,34 +15,31 @@ import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vlmake.errors import VlmakeError
+from vlmake.spreadsheet_cells import CELL_UNITS, start_of, utf16_units
+from vlmake.spreadsheets import Cell, Sheet, storable, write_workbook
 from vlmake.store import atomic_path
 
-CELL_UNITS = 32_767
-"""UTF-16 units in a cell, rows and columns of a sheet: the limits of the xlsx format."""
 SHEET_ROWS = 1_048_576
 SHEET_COLUMNS = 16_384
+"""Rows and columns of a sheet: the limits of the xlsx format."""
 
 PREDICTIONS_SHEET = "predictions"
 LONG_CELLS_SHEET = "long cells"
 LONG_CELLS_HEADS = ("row", "column", "part", "text")
 CUT_MARK = f" … [cut; whole on the sheet '{LONG_CELLS_SHEET}']"
 
-_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
-_FORBIDDEN = {**_PICTURES, 0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}
-
 _OWN_COLUMNS = ("images", "image_error", "group")  # of the decode stage, about images
 _PREDICTED = ("repeat", "prediction", "thinking", "status", "finish_reason", "prompt_tokens", "completion_tokens")
 _ERROR = ("error",)
 _JUDGED = ("extracted", "rule", "hit", "group_hit", "extraction_status")
 
-Cell = str | int | float | None
 Row = Sequence[Cell]
 Lines = Iterable[Row]
 
@@ -127,17 +124,15 @@ def _rows(table: pa.Table) -> Iterator[Row]:
 
 def _write_xlsx(table: pa.Table, path: Path) -> int:
     """Write a workbook of one sheet, and a second one if a cell had to be cut."""
-    from openpyxl import Workbook
-
     long_cells = list(_long_cells(table))
     pieces = list(_pieces(long_cells))
     _check_sheet(table.num_rows + 1, table.num_columns)
     _check_sheet(len(pieces) + 1, len(LONG_CELLS_HEADS))
-    book = Workbook(write_only=True)
-    _append(book.create_sheet(PREDICTIONS_SHEET), chain([table.column_names], _rows(table)))
+    rows = chain([table.column_names], ([_shown(value) for value in row] for row in _rows(table)))
+    sheets = [Sheet(PREDICTIONS_SHEET, rows, header_stays=True)]
     if pieces:
-        _append(book.create_sheet(LONG_CELLS_SHEET), chain([LONG_CELLS_HEADS], pieces))
-    book.save(path)
+        sheets.append(Sheet(LONG_CELLS_SHEET, chain([LONG_CELLS_HEADS], pieces), header_stays=True))
+    write_workbook(sheets, path)
     return len(long_cells)
 
 
@@ -149,22 +144,6 @@ def _check_sheet(rows: int, columns: int) -> None:
         )
 
 
-def _append(sheet: Any, rows: Iterable[Row]) -> None:
-    """Write rows to a sheet of a write-only workbook, texts as texts."""
-    from openpyxl.cell import WriteOnlyCell
-
-    def typed(value: Cell) -> Any:
-        if not isinstance(value, str):
-            return value
-        cell = WriteOnlyCell(sheet, value=cut_cell(storable(value)))
-        cell.data_type = "s"  # else =1+1 would be a formula, and #N/A an error
-        return cell
-
-    sheet.freeze_panes = "A2"
-    for row in rows:
-        sheet.append([typed(value) for value in row])
-
-
 def _long_cells(table: pa.Table) -> Iterator[tuple[int, str, str]]:
     """Yield sheet row, column and text of every cell that has to be cut."""
     for number, row in enumerate(_rows(table), 2):
@@ -173,36 +152,20 @@ def _long_cells(table: pa.Table) -> Iterator[tuple[int, str, str]]:
                 yield number, name, storable(value)
 
 
-def storable(text: str) -> str:
-    """Return the text with pictures in place of the control characters that a spreadsheet cannot hold."""
-    return text.translate(_FORBIDDEN)
-
-
-def utf16_units(text: str) -> int:
-    """Return a text's length as spreadsheets count it: letters beyond the first 65,536 count twice."""
-    return len(text) + sum(letter > "\uffff" for letter in text)
-
-
-def cut_cell(text: str) -> str:
-    """Return what a cell shows of a text: all of it, or its start and ``CUT_MARK``."""
-    if utf16_units(text) <= CELL_UNITS:
-        return text
-    return _start(text, CELL_UNITS - len(CUT_MARK)) + CUT_MARK
+def _shown(value: Cell) -> Cell:
+    """Return what a cell shows: a text whole, or its start and ``CUT_MARK``."""
+    if not isinstance(value, str) or utf16_units(value) <= CELL_UNITS:
+        return value
+    return start_of(storable(value), CELL_UNITS - len(CUT_MARK)) + CUT_MARK
 
 
 def _pieces(long_cells: Iterable[tuple[int, str, str]]) -> Iterator[tuple[int, str, int, str]]:
     for row, column, text in long_cells:
         part, rest = 1, text
         while rest:
-            piece = _start(rest, CELL_UNITS)
+            piece = start_of(rest)
             yield row, column, part, piece
             part, rest = part + 1, rest[len(piece) :]
-
-
-def _start(text: str, units: int) -> str:
-    """Return the longest start of a text that takes up to so many UTF-16 units, no letter split."""
-    encoded = text[:units].encode("utf-16-le", "surrogatepass")[: 2 * units]
-    return encoded.decode("utf-16-le", "ignore")
 
 
 def _delimited(delimiter: str) -> Callable[[pa.Table, Path], int]:

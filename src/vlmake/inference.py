@@ -140,15 +140,25 @@ def suspects(questions: Sequence[Question], answers: Mapping[str, Prediction]) -
 
 
 def refuse_failures(
-    questions: Sequence[Question], answers: Mapping[str, Prediction], max_failures: int, where: str
+    questions: Sequence[Question],
+    answers: Mapping[str, Prediction],
+    max_failures: int,
+    where: str,
+    *,
+    imported: bool = False,
 ) -> None:
-    """Raise VlmakeError while more than ``max_failures`` samples are model errors; their answers stay journaled."""
+    """Raise VlmakeError while more than ``max_failures`` samples are model errors; their answers stay journaled.
+
+    ``imported`` says that a file gave the answers: to ask it again would give the same.
+    """
     failed = [question for question in questions if answers[question.key].status == "model_error"]
     if len(failed) > max_failures:
+        whole = "import a file that has them with `vlmake import ... --replace`"
+        advice = whole if imported else "run the same command again to ask only these"
         raise VlmakeError(
             f"{where}: {len(failed)} of {len(questions)} samples failed (model_error), the first at index"
-            f" {failed[0].index}: {answers[failed[0].key].error}; every other answer is kept: run the same command"
-            f" again to ask only these, or accept them with `max_failures: {len(failed)}`"
+            f" {failed[0].index}: {answers[failed[0].key].error}; every other answer is kept: {advice}, or accept them"
+            f" with `max_failures: {len(failed)}`"
         )
 
 

@@ -16,6 +16,7 @@ from vlmake.dataset_classes.source import EVALUATION_VERSION, class_digest
 from vlmake.entries import DatasetEntry, prompt_template, shards, tsv_path
 from vlmake.errors import VlmakeError
 from vlmake.hf_names import source_spec
+from vlmake.importing.entry import refuse_not_imported
 from vlmake.journal import epoch_of
 from vlmake.model_spec import BenchmarkSettings
 from vlmake.readiness import readiness
@@ -122,12 +123,15 @@ class Plan:
     def results(self, model: str, dataset: str) -> list[str]:
         """Return the files in which a run of a (model, dataset) ends: score, file to hand in, or predictions.
 
-        Raises VlmakeError for a benchmark that cannot be run yet.
+        Raises VlmakeError for a benchmark that cannot be run yet, or of which an imported model has no predictions.
         """
         entry = self.registry.dataset(dataset)
         ready = readiness(entry)
         if ready.result == "nothing":
             raise VlmakeError(f"dataset '{paths.parse_dataset(dataset).base}': {ready.reason}")
+        if (imported := self.registry.models.get(model)) is not None:
+            for one in self.parts(dataset) or [dataset]:
+                refuse_not_imported(model, imported, paths.parse_dataset(one).base)
         if entry.dataset is not None and self.config.image_roundtrip != "off":
             raise VlmakeError(f"dataset '{dataset}': its class says which images are shown; set `image_roundtrip: off`")
         if ready.result == "score":

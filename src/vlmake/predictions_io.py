@@ -10,7 +10,6 @@ import io
 import json
 import math
 import re
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlmake.errors import VlmakeError, did_you_mean
+from vlmake.spreadsheets import first_sheet
 from vlmake.tsv import TsvReader
 
 COLUMNS = ("index", "prediction")
 
-OTHER_COLUMNS = ("status", "thinking")
+OTHER_COLUMNS = ("status", "thinking", "question", "answer")
 """Columns that are read where a file has them."""
 
 Place = str
@@ -37,7 +37,7 @@ CameAs = Literal["text", "number", "boolean", "formula", "escaped"]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row of a file of predictions; ``status`` is the file's own."""
+    """One row of a file of predictions; ``status``, ``question`` and ``answer`` are the file's own."""
 
     place: Place
     index: str | None
@@ -45,6 +45,8 @@ class Record:
     status: str | None = None
     thinking: str | None = None
     came_as: CameAs = "text"
+    question: str | None = None
+    answer: str | None = None
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
@@ -65,7 +67,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
         if index in indices:
             raise VlmakeError(f"{path}: index '{index}' is there twice: {indices[index]} and {record.place}")
         indices[index] = record.place
-        rows.append((index, record.prediction, record.status or _status(record.prediction)))
+        rows.append((index, record.prediction, record.status or status_of(record.prediction)))
     columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [(), (), ()]
     names = (*COLUMNS, "status")
     return pd.DataFrame(
@@ -128,7 +130,8 @@ def complete(predictions: pd.DataFrame, samples: pd.DataFrame, source: str) -> t
     return result, sum(missing)
 
 
-def _status(prediction: str | None) -> str:
+def status_of(prediction: str | None) -> str:
+    """Return what became of a sample whose file does not say: another tool's text for a failed call is a text."""
     if prediction is None:
         return "model_error"
     return "ok" if prediction.strip() else "empty"
@@ -151,8 +154,9 @@ def _read_json(path: Path) -> Iterator[Record]:
 def _json(path: Path, place: Place, text: str) -> Any:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise VlmakeError(f"{path}: {place} is not JSON: {getattr(error, 'msg', 'nested too deep')}") from None
+    except (ValueError, RecursionError) as error:  # the former also for a number of thousands of digits
+        why = "nested too deep" if isinstance(error, RecursionError) else getattr(error, "msg", str(error))
+        raise VlmakeError(f"{path}: {place} is not JSON: {why}") from None
 
 
 def _from_object(path: Path, place: Place, item: Any) -> Record:
@@ -166,16 +170,11 @@ def _from_object(path: Path, place: Place, item: Any) -> Record:
         raise VlmakeError(f"{path}: {place}: 'prediction' is neither a text nor null")
     if isinstance(prediction, float) and math.isnan(prediction):
         prediction = None
-    text = prediction if prediction is None or isinstance(prediction, str) else json.dumps(prediction)
-    thinking = item.get("thinking")
-    return Record(
-        place,
-        str(index),
-        whole_characters(text),
-        None if status is None else str(status),
-        whole_characters(thinking) if isinstance(thinking, str) else None,
-        _kind(prediction),
-    )
+    others = {name: whole_characters(item[name]) for name in OTHER_COLUMNS if isinstance(item.get(name), str)}
+    others |= {"status": None if status is None else str(status)}
+    # numbers and truth values as pandas and Python show them, by which other tools score: True, 7.0
+    text = None if prediction is None else whole_characters(str(prediction))
+    return Record(place, str(index), text, came_as=_kind(prediction), **others)
 
 
 def whole_characters(text: str | None) -> str | None:
@@ -217,8 +216,8 @@ def _read_parquet(path: Path) -> Iterator[Record]:
         _check_columns(path, file.schema_arrow.names)
         names = [name for name in (*COLUMNS, *OTHER_COLUMNS, "repeat") if name in file.schema_arrow.names]
         rows = file.read(columns=names).to_pylist()
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-        raise VlmakeError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from None
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
+        raise VlmakeError(f"{path}: not a readable Parquet file: {_first_line(error)}") from None
     for number, row in enumerate(rows, 1):
         if row.get("repeat"):
             continue  # the first of several generations is the one that is scored
@@ -226,30 +225,19 @@ def _read_parquet(path: Path) -> Iterator[Record]:
         yield Record(f"row {number}", **values, came_as=_kind(row["prediction"]))
 
 
-def _read_xlsx(path: Path) -> Iterator[Record]:
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
-    try:
-        book = load_workbook(path, read_only=True, data_only=False)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, SyntaxError) as error:
-        raise VlmakeError(f"{path}: not a readable spreadsheet: {str(error) or type(error).__name__}") from None
-    try:
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()
-        lines = sheet.iter_rows()
-        header = next(lines, None)
-        if not header:
-            raise VlmakeError(f"{path}: no header: the first sheet is empty")
-        places = _places(path, [str(cell.value) if cell.value is not None else "" for cell in header])
-        for number, cells in enumerate(lines, 1):
-            if all(cell.value is None for cell in cells):
-                continue
+
+def _read_xlsx(path: Path) -> Iterator[Record]:
+    lines = first_sheet(path)
+    header = next(lines, None)
+    if not header:
+        raise VlmakeError(f"{path}: no header: the first sheet is empty")
+    places = _places(path, [str(cell.value) if cell.value is not None else "" for cell in header])
+    for number, cells in enumerate(lines, 1):
+        if any(cell.value is not None for cell in cells):
             yield _from_sheet(f"row {number}", cells, places)
-    except (AttributeError, IndexError, SyntaxError, ValueError, zipfile.BadZipFile) as error:
-        raise VlmakeError(f"{path}: its first sheet is damaged or no table: {error}") from None
-    finally:
-        book.close()
 
 
 def _from_sheet(place: Place, cells: Sequence[Any], places: dict[str, int]) -> Record:
@@ -268,7 +256,8 @@ def _from_sheet(place: Place, cells: Sequence[Any], places: dict[str, int]) -> R
 
 
 # Control characters are no XML: a spreadsheet holds them as escapes (ECMA-376 part 1, ST_Xstring).
-_CONTROL = re.compile(r"_x(00[01][0-9A-Fa-f]|[Ff]{3}[EeFf])_")
+# Where a text is no shared string, openpyxl leaves the escape of an escape to its caller as well.
+_CONTROL = re.compile(r"_x(00[01][0-9A-Fa-f]|[Ff]{3}[EeFf]|005[Ff])_")
 
 
 def _control(match: re.Match[str]) -> str:

@@ -20,6 +20,7 @@ from vlmake.intervals import wilson
 from vlmake.judges.registry import JUDGES, load_judge
 from vlmake.metrics.base import Floats, Metric, ScoreTable, mean
 from vlmake.metrics.registry import load_metric, metric_entry
+from vlmake.plain_values import plain
 from vlmake.tasks import Task
 
 STATUSES = ("ok", "empty", "truncated", "refused", "bad_image", "model_error")
@@ -290,13 +291,9 @@ def _unit_hits(frame: pd.DataFrame, metric: Metric) -> Floats:
 
 
 def plain_value(value: Any) -> Any:
-    """Return a table's cell as JSON has it: numpy's numbers as Python's, NaN as None."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    number = float(value)
-    return None if np.isnan(number) else number
+    """Return a table's cell as JSON has it: numpy's numbers as Python's, truth values as 0 and 1, NaN as None."""
+    cell = plain(value)
+    return int(cell) if isinstance(cell, bool) else cell
 
 
 def _sample_counts(aligned: pd.DataFrame) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from PIL import Image
 
 from vlmake import paths
 from vlmake.dataset_classes.files import dump, load
+from vlmake.dataset_classes.image_files import found_inside
 from vlmake.download import source_record
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageError
@@ -175,7 +176,8 @@ class ImageBaseDataset:
         tsv_files: Where a TSV lies already, by the dataset's name; it is not looked for elsewhere then.
         data: The rows. ``image`` is base64, or a list of them; references between rows are followed.
         meta_only: Whether the TSV has no images, only their paths.
-        img_root: Where ``dump_image`` writes.
+        img_root: Where ``dump_image`` writes, and the images lie that the TSV names by path.
+        image_folder: Where those images lie instead of in ``img_root``, if not None.
     """
 
     MODALITY = "IMAGE"
@@ -188,6 +190,7 @@ class ImageBaseDataset:
         """Read the rows of ``dataset``, without those that have no image unless ``skip_noimg`` is off."""
         self.dataset_name = dataset
         self.img_root = str(paths.image_root(dataset, Path(LMUDataRoot())))
+        self.image_folder: str | None = None
         self.skip_noimg = skip_noimg
         self.meta_only = True
         self._dumped: dict[str, str] = {}  # path → digest of the image that was written there
@@ -240,11 +243,13 @@ class ImageBaseDataset:
     def dump_image(self, line: Any) -> list[str]:
         """Write a row's images to ``img_root``, byte for byte as the TSV has them; return their paths.
 
+        Of a row without a cell ``image``, the paths are those of the files that its ``image_path`` names.
+
         Raises:
-            ImageError: No image, or broken base64.
+            ImageError: No image, broken base64, or a path that leads out of the folder of images.
         """
         if "image" not in line:
-            return toliststr(line["image_path"])
+            return self._named(line)
         if not isinstance(line["image"], str | list):
             raise ImageError(NO_IMAGE)
         images = line["image"] if isinstance(line["image"], list) else [line["image"]]
@@ -255,6 +260,13 @@ class ImageBaseDataset:
             self._written(image, name, f"{line['index']}_{place}")
             for place, (image, name) in enumerate(zip(images, names, strict=True))
         ]
+
+    def _named(self, line: Any) -> list[str]:
+        """Return where a row's images lie; whatever the TSV says, they lie in the folder of images."""
+        if not isinstance(line["image_path"], str | list):
+            raise ImageError(NO_IMAGE)
+        folder = Path(self.image_folder or self.img_root)
+        return [str(found_inside(name, [folder], [folder])) for name in toliststr(line["image_path"])]
 
     def _written(self, image: str, name: str, otherwise: str) -> str:
         """Return where an image was written: at ``name``, or where another one lies there, beside it."""
@@ -279,14 +291,14 @@ class ImageBaseDataset:
         """Return what a model is asked, for a row or its place: the images, then the question."""
         if isinstance(line, int | np.integer):
             line = self.data.iloc[int(line)]
-        files = toliststr(line["image_path"]) if self.meta_only else self.dump_image(line)
+        files = self._named(line) if self.meta_only else self.dump_image(line)
         return [*({"type": "image", "value": file} for file in files), {"type": "text", "value": str(line["question"])}]
 
     def display(self, line: Any) -> None:
         """Print a row, for a row or its place: where its images lie, then its other cells."""
         if isinstance(line, int | np.integer):
             line = self.data.iloc[int(line)]
-        for file in toliststr(line["image_path"]) if self.meta_only else self.dump_image(line):
+        for file in self._named(line) if self.meta_only else self.dump_image(line):
             print(file)
         for name, value in dict(line).items():
             if name not in ("image", "image_path"):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
-from openpyxl import load_workbook
+from openpyxl import Workbook, load_workbook
 
 from vlmake import paths
 from vlmake.audit.agreement import kappa, label_weights, share
@@ -207,6 +208,17 @@ def test_kappa_counts_rows_by_their_weights_and_no_answer_as_a_category() -> Non
         ("  ", "yes_no", None),
         ("Y", "yes_no", "Yes"),
         ("否", "yes_no", "No"),
+        ("yes!", "yes_no", "Yes"),
+        ("'yes", "yes_no", "Yes"),
+        ('"No".', "yes_no", "No"),
+        ("(no)", "yes_no", "No"),
+        ("**Yes**", "yes_no", "Yes"),
+        ("'?", "yes_no", ABSTAIN),
+        ("??", "yes_no", ABSTAIN),
+        ("'-", "yes_no", None),
+        ("'B", "multiple_choice", "B"),
+        ("b!", "multiple_choice", "B"),
+        ("'-5", "vqa", "-5"),
         ("None", "vqa", "none"),
         ('"Main  Street."', "vqa", "main street"),
         ("?", "vqa", ABSTAIN),
@@ -214,6 +226,15 @@ def test_kappa_counts_rows_by_their_weights_and_no_answer_as_a_category() -> Non
 )
 def test_labels_are_read_as_people_write_them(cell: str, task: Task, label: str | None) -> None:
     assert parse_label(cell, task, LETTERS) == label
+
+
+@pytest.mark.parametrize(
+    ("cell", "task"),
+    [("yes and no", "yes_no"), ("maybe", "yes_no"), ("!", "yes_no"), ("yes?", "yes_no"), ("AB", "multiple_choice")],
+)
+def test_labels_that_say_nothing_clear_are_refused(cell: str, task: Task) -> None:
+    with pytest.raises(VlmakeError, match=re.escape(f"'{cell}' is n")):
+        parse_label(cell, task, LETTERS)
 
 
 def test_a_letter_that_the_question_does_not_have_is_no_answer() -> None:
@@ -407,6 +428,47 @@ def test_a_formula_in_the_label_column_is_refused(tmp_path: Path) -> None:
     sheet = drawn(tmp_path, "sheet.xlsx")
     saved_by_excel(sheet, {"0": "=A1", "1": "A"})
     assert "column 'label': a formula, not a label" in refused(sheet)
+    book = load_workbook(sheet)
+    book["labels"].cell(1, len(COLUMNS)).value = "Label"
+    book.save(sheet)
+    assert "column 'label': a formula, not a label" in refused(sheet)
+
+
+def test_the_sheet_of_a_workbook_is_found_by_its_columns(tmp_path: Path) -> None:
+    put_choice(tmp_path, ["B", "A"])
+    sheet = drawn(tmp_path, "sheet.xlsx")
+    saved_by_excel(sheet, {"0": "B", "1": "A"})
+    book = load_workbook(sheet)
+    book["labels"].cell(1, len(COLUMNS)).value = "LABEL "
+    book.create_sheet("notes", 0).append(["what", "label"])
+    book.create_sheet("empty", 0)
+    book.save(sheet)
+    assert figures(sheet)["labelled"] == 2
+    book.copy_worksheet(book["labels"]).title = "backup"
+    book.save(sheet)
+    line = refused(sheet)
+    assert "'labels', 'backup' all have the columns 'sample' and 'label'; keep one of these sheets" in line
+    del book["labels"], book["backup"]
+    book.save(sheet)
+    assert "row 1 is the header and has no column 'sample'" in refused(sheet)
+
+
+@pytest.mark.parametrize("name", ["sheet.csv", "sheet.xlsx"])
+def test_two_label_columns_are_refused_and_one_counts_in_any_case(tmp_path: Path, name: str) -> None:
+    known = [{"sample": "s1", "task": "multiple_choice", "options": list(LETTERS)}]
+    for header, last in (("Label", ""), ("label", "Label")):
+        rows = [["Sample", header, last], ["s1", "B", "C"]]
+        if name.endswith("csv"):
+            (tmp_path / name).write_text("".join(",".join(row) + "\n" for row in rows), "utf-8")
+        else:
+            book = Workbook()
+            for row in rows:
+                book.active.append(row)
+            book.save(tmp_path / name)
+        if not last:
+            assert read_labels(tmp_path / name, known) == {"s1": "B"}
+    with pytest.raises(VlmakeError, match="row 1 is the header and has more than one column 'label'"):
+        read_labels(tmp_path / name, known)
 
 
 def test_a_damaged_sheet_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -485,3 +547,11 @@ def test_the_command_loads_no_model_library_and_ends_in_one_line(tmp_path: Path)
         )
         assert (done.returncode, done.stdout.splitlines()[-1]) == (code, "False False"), done.stderr
     assert done.stderr == "vlmake: no row has a label: fill in the column 'label', then give the same command again\n"
+
+
+def test_a_text_that_looks_like_an_escape_is_shown_as_it_is(tmp_path: Path) -> None:
+    """A program for spreadsheets would show a bare _x0041_ as A."""
+    put_choice(tmp_path, ["_x0041_ is B", "B"])
+    with zipfile.ZipFile(drawn(tmp_path, "sheet.xlsx")) as packed:
+        content = b"".join(packed.read(name) for name in packed.namelist())
+    assert content.count(b"_x005F_x0041_ is B") == content.count(b"x0041_ is B") == 1

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -17,13 +18,14 @@ from PIL import Image
 from tests.conftest import write_tsv
 from vlmake import vlmeval
 from vlmake.dataset_classes.asking import decode_class
-from vlmake.dataset_classes.evaluating import overall
+from vlmake.dataset_classes.evaluating import Answer, overall, score_by_class
 from vlmake.dataset_classes.process import MOST_LOGGED, ClassCall, ask_class, scratch_folder
 from vlmake.dataset_classes.results import as_table, hits_by_index
 from vlmake.dataset_classes.source import class_digest, class_name
 from vlmake.digests import file_digest
 from vlmake.errors import VlmakeError
 from vlmake.images import ImageError, ImageStore
+from vlmake.program import INTERRUPTED
 from vlmake.vlmeval import (
     ImageBaseDataset,
     LMUDataRoot,
@@ -222,7 +224,8 @@ def test_tsv_outside_a_workflow_is_downloaded_and_checked(tmp_path: Path, monkey
     monkeypatch.setenv("LMUData", str(tmp_path / "LMU"))
     built = Far("Far")
     assert (tmp_path / "LMU" / "Far.tsv").is_file()
-    assert built.build_prompt(0) == [{"type": "image", "value": "p.png"}, {"type": "text", "value": "What?"}]
+    shown = {"type": "image", "value": str(tmp_path / "LMU" / "images" / "Far" / "p.png")}
+    assert built.build_prompt(0) == [shown, {"type": "text", "value": "What?"}]
     monkeypatch.setattr(Far, "DATASET_MD5", {"Far": "0" * 32})
     with pytest.raises(VlmakeError, match="is not the registered file"):
         Far("Far")
@@ -245,15 +248,37 @@ def test_what_a_class_returns_becomes_a_table(result: object, columns: list[str]
     assert as_table(result) == (columns, rows)
 
 
-@pytest.mark.parametrize("result", [None, 0.5, {}, {"a": [1, 2], "b": [1]}])
+@pytest.mark.parametrize("result", [None, 0.5, {}, {"a": [1, 2], "b": [1]}, pd.DataFrame(), {"a": []}, {"a": {}}])
 def test_other_results_are_refused(result: object) -> None:
     with pytest.raises(VlmakeError, match=r"it (must return|returned) a"):
         as_table(result)
 
 
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"Overall": float("nan")},
+        {"Overall": float("inf"), "b": None},
+        {"overall": None, "n": 6},
+        pd.DataFrame({"split": ["dev"], "Overall": [pd.NA]}),
+        pd.DataFrame({"index": [1, 2], "hit": [None, "?"]}),
+    ],
+)
+def test_table_without_a_score_is_refused(result: object) -> None:
+    with pytest.raises(VlmakeError, match=r"it returned no score: .* is all that is in .*[Oo]verall"):
+        as_table(result)
+
+
+def test_score_beyond_what_a_float_holds_is_refused() -> None:
+    with pytest.raises(VlmakeError, match="a number of 1329 bits"):
+        as_table({"Overall": -(10**400)})
+    assert as_table({"Overall": 2**70}) == (["Overall"], [[2**70]])
+
+
 def test_number_by_which_a_table_is_quoted() -> None:
     assert overall(["split", "acc", "overall"], [["dev", 1, 0.25]]) == ("overall", 0.25)
     assert overall(["split", "acc"], [["dev", 1]]) == ("acc", 1.0)
+    assert overall(["n", "Overall"], [[6, None], [6, 0.5]]) == ("Overall", None), "n is no score"
     assert overall(["split"], [["dev"]]) == (None, None)
     assert overall([], []) == (None, None)
 
@@ -330,6 +355,14 @@ HEAD = "import os, sys\nfrom vlmake.vlmeval import *\nclass Mine(ImageBaseDatase
         (HEAD + "    def build_prompt(self, line): return [{'type': 'image', 'value': 'https://x/y'}]\n", "not a URL"),
         (HEAD + "    def build_prompt(self, line): os._exit(7)\n", "its process ended without an answer (exit code 7)"),
         (HEAD + "    def build_prompt(self, line): os.kill(os.getpid(), 11)\n", "without an answer (signal SIGSEGV)"),
+        (
+            HEAD + "    def build_prompt(self, line): return ['What', '\\ud800?' if line['index'] == 2 else '?']\n",
+            "build_prompt at row 2 (index 2): a text holds half a character (U+D800, a lone surrogate)",
+        ),
+        (HEAD + "    def build_prompt(self, line): return [os.makedirs('../answer.json/a', exist_ok=True) or '?']\n",
+         "ask: the answer of its process cannot be read ([Errno 21] Is a directory"),
+        (HEAD + "    def build_prompt(self, line): self.data = None; raise Odd\nclass Odd(Exception):\n"
+         "    def __str__(self): return 1/0\n", "at row 1 (index 1): Odd: (its text cannot be had) (mine.py line 4)"),
     ],
 )  # fmt: skip
 def test_fault_of_a_class_is_one_line_that_tells_where_its_output_is(
@@ -342,6 +375,70 @@ def test_fault_of_a_class_is_one_line_that_tells_where_its_output_is(
     assert str(caught.value).startswith("dataset 'D': mine:Mine: ")
     assert str(caught.value).endswith(f"its output is in {tmp_path / 'class.log'}")
     assert not scratch.exists()
+
+
+def test_text_of_an_exception_is_cut_and_cannot_steer_a_terminal(tmp_path: Path) -> None:
+    text = "'red \\x1b[31;1m\\x07 two\\nlines \\u202e' + 'x' * 5000"
+    made = call(tmp_path, HEAD + f"    def build_prompt(self, line): raise ValueError({text})\n", tmp_path)
+    with scratch_folder(made.log) as scratch, pytest.raises(VlmakeError) as caught:
+        ask_class(made, "ask", scratch)
+    told = str(caught.value)
+    assert told.isprintable()
+    assert "ValueError: red two lines xxx" in told
+    assert "xxx… (mine.py line 4); its output is in " in told
+    assert told.count("x") < 400
+    assert "x" * 5000 in made.log.read_text(encoding="utf-8"), "the log has it whole"
+
+
+def test_class_that_empties_its_own_folder_harms_nothing(tmp_path: Path) -> None:
+    empties = (
+        "    def build_prompt(self, line):\n"
+        "        for name in os.listdir('.'): os.unlink(name)\n"
+        "        return ['What?']\n"
+        "    def evaluate(self, eval_file, **kwargs):\n"
+        "        import shutil\n"
+        "        rows = len(load(eval_file))\n"
+        "        shutil.rmtree(os.path.dirname(eval_file))\n"
+        "        return {'Overall': rows}\n"
+    )
+    made = call(tmp_path, HEAD + empties, tmp_path)
+    source = {"sha256": file_digest(made.tsv)}
+    assert decode_class(made, source, tmp_path / "samples.parquet", tmp_path / "images.arrow").rows == 2
+    answers = [Answer(index, "Yes", "ok") for index in ("1", "2")]
+    assert score_by_class(made, "Model", None, answers).rows == [[2]]
+
+
+def test_class_that_makes_away_with_its_rows_is_named(tmp_path: Path) -> None:
+    removes = "    def build_prompt(self, line):\n        os.unlink('../rows.jsonl')\n        return ['What?']\n"
+    made = call(tmp_path, HEAD.replace("os, sys", "os, contextlib") + removes, tmp_path)
+    write_tsv(made.tsv, [["index", "question"], ["1", "What?"]])
+    source = {"sha256": file_digest(made.tsv)}
+    with pytest.raises(
+        VlmakeError, match=r"mine:Mine: ask: the rows that its process wrote cannot be read .*class\.log"
+    ):
+        decode_class(made, source, tmp_path / "samples.parquet", tmp_path / "images.arrow")
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [
+        ("{'\\ud800': 3}", "evaluate: a text holds half a character (U+D800"),
+        ("{'Overall': 10**400}", "evaluate: it returned a number of 1329 bits"),
+        ("{'Overall': 1, 'b': Broken()}", "evaluate: ZeroDivisionError: division by zero (mine.py line 5)"),
+    ],
+)
+def test_fault_in_what_evaluate_returned_is_one_line(tmp_path: Path, returned: str, expected: str) -> None:
+    source = (
+        "from vlmake.vlmeval import *\n\n"
+        "class Broken:\n"
+        "    def __str__(self):\n        return 1/0\n"
+        f"class Mine(ImageBaseDataset):\n    def evaluate(self, eval_file, **kwargs):\n        return {returned}\n"
+    )
+    made = call(tmp_path, source, tmp_path)
+    with pytest.raises(VlmakeError) as caught:
+        score_by_class(made, "Model", None, [Answer(index, "Yes", "ok") for index in ("1", "2")])
+    assert f"dataset 'D': mine:Mine: {expected}" in str(caught.value)
+    assert str(caught.value).endswith(f"; its output is in {made.log}")
 
 
 def test_output_without_end_fills_no_disk_and_keeps_the_traceback(tmp_path: Path) -> None:
@@ -421,43 +518,127 @@ def test_row_whose_image_cannot_be_used_is_marked_and_stops_nothing(tmp_path: Pa
         decode_class(made, {"sha256": "0"}, tmp_path / "samples.parquet", tmp_path / "images.arrow")
 
 
-def test_images_of_a_tsv_without_any_are_found_in_the_folder_of_images(tmp_path: Path) -> None:
-    made = call(tmp_path, HEAD + "    pass\n", tmp_path)
+RAW = "    def build_prompt(self, line):\n        return [dict(type='image', value=line['image_path'])]\n"
+RELATIVE_DUMP = (
+    "    def build_prompt(self, line):\n"
+    "        return [dict(type='image', value=name) for name in self.dump_image(line)]\n"
+)
+
+
+@pytest.mark.parametrize("body", ["    pass\n", RAW, RELATIVE_DUMP], ids=["inherited", "own", "dump_image"])
+def test_tsv_reaches_no_file_outside_the_folder_of_images(tmp_path: Path, body: str) -> None:
+    made = call(tmp_path, HEAD + body, tmp_path)
     folder = tmp_path / "LMU" / "images" / "D"
     (folder / "a").mkdir(parents=True)
     (folder / "a" / "one.png").write_bytes(png(RED))
-    (tmp_path / "LMU" / "out.png").write_bytes(png(BLUE))
-    rows = [["1", "a/one.png", "?"], ["2", "../../out.png", "?"], ["3", "gone.png", "?"]]
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(png(BLUE))
+    (folder / "link.png").symlink_to(secret)
+    (folder / "up").symlink_to(tmp_path)
+    (folder / "near.png").symlink_to("a/one.png")
+    (folder / "circle.png").symlink_to("circle.png")
+    inside = ["a/one.png", str(folder / "a" / "one.png"), "near.png", "gone.png"]
+    # The second one leads there from the folder in which the class works.
+    outside = ["../../../secret.png", "../../secret.png", str(secret), f"file://{secret}", "link.png", "up/secret.png"]
+    names = [*inside, *outside, "circle.png", "a" * 5000]
+    rows = [[str(number), name, "?"] for number, name in enumerate(names)]
     write_tsv(made.tsv, [["index", "image_path", "question"], *rows])
-    decode_class(made, {"sha256": file_digest(made.tsv)}, tmp_path / "samples.parquet", tmp_path / "images.arrow")
-    found, outside, gone = pq.read_table(tmp_path / "samples.parquet").column("image_error").to_pylist()
-    assert found is None
-    assert "leads out of the image folder" in outside
-    assert gone == f"missing file: {folder / 'gone.png'}"
+    done = decode_class(
+        made, {"sha256": file_digest(made.tsv)}, tmp_path / "samples.parquet", tmp_path / "images.arrow"
+    )
+    assert (done.images, done.broken) == (1, len(names) - 3)
+    errors = pq.read_table(tmp_path / "samples.parquet").column("image_error").to_pylist()
+    assert errors[:4] == [None, None, None, f"missing file: {folder / 'gone.png'}"]
+    for name, error in zip(outside, errors[4:-2], strict=True):
+        assert "leads out of the image folder" in error or (name.startswith("file:") and error.startswith("missing"))
+    assert all(error and "\n" not in error and len(error) < 700 for error in errors[-2:])
+    with ImageStore(tmp_path / "images.arrow") as store:
+        (digest,) = store
+        assert store.bytes(digest) == png(RED)
+
+
+def test_class_shows_what_it_made_and_what_lies_where_it_says(tmp_path: Path) -> None:
+    shows = (
+        "    def post_build(self, dataset): self.img_root = os.environ['LMUData'] + '/shared'\n"
+        "    def build_prompt(self, line):\n"
+        "        picture = Image.open(self.dump_image(line)[0])\n"
+        "        os.makedirs('crops'); os.chdir('crops')\n"
+        "        picture.crop((0, 0, 5, 5)).save('crop.png')\n"
+        "        return ['crop.png', *self.dump_image(line)]\n"
+    )
+    made = call(tmp_path, HEAD + shows, tmp_path)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "one.png").write_bytes(png(RED))
+    (tmp_path / "LMU").mkdir()
+    (tmp_path / "LMU" / "shared").symlink_to(tmp_path / "disk")
+    write_tsv(made.tsv, [["index", "image_path", "question"], ["1", "one.png", "?"]])
+    done = decode_class(
+        made, {"sha256": file_digest(made.tsv)}, tmp_path / "samples.parquet", tmp_path / "images.arrow"
+    )
+    assert (done.images, done.broken) == (2, 0), done.first_broken
+    with ImageStore(tmp_path / "images.arrow") as store:
+        assert [store.info(digest).width for digest in store] == [5, 30]
+
+
+def stage_with_sleeping_class(tmp_path: Path) -> tuple["subprocess.Popen[bytes]", list[psutil.Process]]:
+    """Start a process that asks a class which sleeps, and has a process of its own that does; wait until they do."""
+    waits = (
+        "    def build_prompt(self, line):\n"
+        "        import subprocess, time\n"
+        "        print(os.getpid(), subprocess.Popen(['sleep', '600']).pid)\n"
+        "        while True:\n"
+        "            try: time.sleep(600)\n"
+        "            except BaseException: pass\n"
+    )
+    made = call(tmp_path, HEAD + waits, tmp_path)
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "import click\n"
+        "from vlmake.dataset_classes.process import *\n"
+        "from vlmake.dataset_classes.source import class_name\n"
+        "from vlmake.program import run_program\n"
+        f"here = Path({str(tmp_path)!r})\n"
+        "call = ClassCall(class_name('mine:Mine', str(here)), 'D', here / 't.tsv', here / 'LMU', here / 'class.log')\n"
+        "@click.command()\n"
+        "def stage():\n"
+        "    with scratch_folder(call.log) as scratch: ask_class(call, 'ask', scratch)\n"
+        "run_program('decode_class', stage)\n"
+    )
+    stage = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE)
+    while not (made.log.is_file() and made.log.read_text().endswith("\n")):
+        assert stage.poll() is None
+        time.sleep(0.05)
+    return stage, [psutil.Process(int(word)) for word in made.log.read_text().split()]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, 128 + signal.SIGTERM)])
+def test_interrupted_stage_ends_the_class_and_tidies_up(tmp_path: Path, sent: signal.Signals, code: int) -> None:
+    stage, processes = stage_with_sleeping_class(tmp_path)
+    stage.send_signal(sent)
+    _, complaint = stage.communicate(timeout=30)
+    assert stage.returncode == code
+    assert b"Traceback" not in complaint
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+    assert not list(tmp_path.glob(".class-*"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends orphans on Linux only")
 def test_killed_stage_takes_the_class_with_it_and_the_next_tidies_up(tmp_path: Path) -> None:
-    waits = (
-        "    def build_prompt(self, line):\n        import time\n        print(os.getpid())\n        time.sleep(600)\n"
-    )
-    made = call(tmp_path, HEAD + waits, tmp_path)
-    program = (
-        "from pathlib import Path\n"
-        "from vlmake.dataset_classes.process import *\n"
-        "from vlmake.dataset_classes.source import class_name\n"
-        f"here = Path({str(tmp_path)!r})\n"
-        "call = ClassCall(class_name('mine:Mine', str(here)), 'D', here / 't.tsv', here / 'LMU', here / 'class.log')\n"
-        "with scratch_folder(call.log) as scratch: ask_class(call, 'ask', scratch)\n"
-    )
-    stage = subprocess.Popen([sys.executable, "-c", program])
-    while not (made.log.is_file() and made.log.read_text().strip()):
-        assert stage.poll() is None
-        time.sleep(0.05)
-    child = psutil.Process(int(made.log.read_text()))
+    stage, (child, sleeper) = stage_with_sleeping_class(tmp_path)
     stage.kill()
-    stage.wait()
+    stage.communicate()
     child.wait(30)
+    sleeper.kill()  # what the class itself starts is ended by the stage, if that can still do so
     assert len(list(tmp_path.glob(".class-*"))) == 1
-    with scratch_folder(made.log) as scratch:
+    with scratch_folder(tmp_path / "class.log") as scratch:
         assert list(tmp_path.glob(".class-*")) == [scratch]
+
+
+def test_class_whose_stage_is_gone_already_is_not_started(tmp_path: Path) -> None:
+    """The kernel ends a class with its stage only from the moment at which the class's process asks for it."""
+    request = {"operation": "ask", "parent": psutil.Process().ppid()}
+    (tmp_path / "request.json").write_text(json.dumps(request), encoding="utf-8")
+    done = subprocess.run([sys.executable, "-m", "vlmake.dataset_classes.child", str(tmp_path)], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [file.name for file in tmp_path.iterdir()] == ["request.json"]

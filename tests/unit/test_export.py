@@ -20,10 +20,12 @@ from vlmake import export
 from vlmake.commands.export import FORMATS as OFFERED
 from vlmake.commands.export import command
 from vlmake.errors import VlmakeError
-from vlmake.export import CELL_UNITS, CUT_MARK, FORMATS, exported_table, storable, utf16_units, write_table
+from vlmake.export import CUT_MARK, FORMATS, exported_table, write_table
 from vlmake.predictions import PREDICTIONS
 from vlmake.predictions_io import read_predictions
 from vlmake.score_files import JUDGED
+from vlmake.spreadsheet_cells import CELL_UNITS, utf16_units
+from vlmake.spreadsheets import storable
 from vlmake.tsv import TsvReader
 
 ODD = [

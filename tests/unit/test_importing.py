@@ -16,7 +16,7 @@ from vlmake.backends.replay import load
 from vlmake.commands.import_predictions import command
 from vlmake.entries import DatasetEntry, ModelEntry
 from vlmake.errors import VlmakeError
-from vlmake.importing.doubts import CELL_UNITS, ImportedRow, imported_rows
+from vlmake.importing.doubts import ImportedRow, imported_rows
 from vlmake.importing.entry import entry_file, refuse_name, write_entry
 from vlmake.importing.finding import Findings, find
 from vlmake.importing.imported import read_rows, write_import
@@ -25,8 +25,9 @@ from vlmake.importing.sample_logs import UnmatchedError, log_name, read_sample_l
 from vlmake.inference import Asking, accepted_predictions, make_question
 from vlmake.journal import JournalWriter
 from vlmake.model_spec import RuntimeOptions
-from vlmake.predictions_io import Record, read_records
+from vlmake.predictions_io import Record, read_predictions, read_records
 from vlmake.registry import Registry
+from vlmake.spreadsheet_cells import CELL_UNITS
 
 MME = DatasetEntry(path=str(BENCHMARKS / "ShapesMME.tsv"), task="yes_no", metric="mme")
 CHOICE = DatasetEntry(url="http://127.0.0.1/x.tsv", task="multiple_choice", metric="choice")
@@ -116,19 +117,22 @@ def test_escaped_control_characters_are_restored(tmp_path: Path) -> None:
     assert rows_of(file)[0].doubts == ("escaped",)
 
 
-def test_calls_that_failed_are_no_predictions(tmp_path: Path) -> None:
+def test_texts_of_calls_that_failed_stay_texts_with_a_doubt(tmp_path: Path) -> None:
     texts = [
         "Failed to obtain answer via API. ",
         "[LMMS_EVAL_REQUEST_FAILED after 5] 500",
         "I failed to get it",
     ]
-    rows = rows_of(as_vlmevalkit(tmp_path / "M_MME.xlsx", list(texts)))
-    assert [(row.prediction, row.status, row.doubts) for row in rows] == [
-        (None, "model_error", ("failed",)),
-        (None, "model_error", ("failed",)),
-        ("I failed to get it", "ok", ()),
+    file = as_vlmevalkit(tmp_path / "M_MME.xlsx", list(texts))
+    assert [(row.prediction, row.status, row.doubts) for row in rows_of(file)] == [
+        (texts[0], "ok", ("failed",)),
+        (texts[1], "ok", ("failed",)),
+        (texts[2], "ok", ()),
     ]
-    assert "Failed to obtain answer via API." in str(rows[0].error)
+    scored = read_predictions(file)
+    assert [(row.prediction, row.status) for row in rows_of(file)] == list(
+        zip(scored["prediction"], scored["status"], strict=True)
+    )
 
 
 def test_of_a_repeated_index_the_first_row_stays(tmp_path: Path) -> None:
@@ -353,8 +357,9 @@ def test_rows_are_compared_with_the_decoded_benchmark(tmp_path: Path) -> None:
     assert "2 row(s) of the benchmark have no prediction" in said
     assert "1 row(s) are not in the benchmark, and stay unused (index 7)" in said
     as_vlmevalkit(tmp_path / "M" / "M_MME.xlsx", ["a", "b"], ["x", "y"])
-    with pytest.raises(VlmakeError, match="none of its 2 indices is one of MME"):
-        import_files(findings, {"MME": benchmark}, None)
+    said = report_lines("MME", import_files(findings, {"MME": benchmark}, None)[0]["MME"].report)
+    started = "  none of the 2 indices is one of MME as it is decoded here (index x, y; the benchmark's"
+    assert said[1].startswith(started)
     counted = known_benchmark("MME", MME.model_copy(update={"rows": 9}), tmp_path)
     said = report_lines("MME", import_files(findings, {"MME": counted}, None)[0]["MME"].report)
     assert said[-1] == "  the benchmark has 9 rows, the file 2"
@@ -440,11 +445,11 @@ def test_twenty_thousand_rows_of_a_spreadsheet_are_imported_and_replayed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     texts = [f"Answer {n}" for n in range(20_000)]
-    texts[7] = "Failed to obtain answer via API"
+    texts[7] = "Failed to obtain answer via API."
     as_vlmevalkit(tmp_path / "out" / "Peer" / "Peer_MME.xlsx", list(texts))
     command.main(["out/Peer", "--as", "Peer"], standalone_mode=False)
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "MME: 20,000 predictions from Peer_MME.xlsx (1 model_error, 19,999 ok)"
+    assert said[0] == "MME: 20,000 predictions from Peer_MME.xlsx (20,000 ok)"
     assert said[1].startswith("  1 failed: ")
 
     entry = ModelEntry(backend="replay", path=str(tmp_path / "imports" / "Peer"))
@@ -466,9 +471,8 @@ def test_twenty_thousand_rows_of_a_spreadsheet_are_imported_and_replayed(
     )
     answers = accepted_predictions(journal, questions, 0)
     replayed = [answers[question.key] for question in questions]
-    assert [item.prediction for item in replayed] == [*texts[:7], None, *texts[8:], None]
-    assert [item.status for item in replayed].count("model_error") == 2
-    assert "Failed to obtain answer via API" in str(replayed[7].error)
+    assert [item.prediction for item in replayed] == [*texts, None]
+    assert [item.status for item in replayed].count("model_error") == 1
     assert "index '20000' is not in the imported file" in str(replayed[20_000].error)
 
 

@@ -102,8 +102,10 @@ def test_a_spreadsheet_knows_no_time_of_day(tmp_path: Path) -> None:
     mmbench.write(samples, answered(samples, ["A"]), tmp_path / "file.xlsx")
     with zipfile.ZipFile(tmp_path / "file.xlsx") as packed:
         assert {entry.date_time for entry in packed.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-        core = packed.read("docProps/core.xml").decode()
-    assert core.count("2000-01-01T00:00:00Z") == 2, core
+        assert "docProps/core.xml" not in packed.namelist()
+    first = (tmp_path / "file.xlsx").read_bytes()
+    mmbench.write(samples, answered(samples, ["A"]), tmp_path / "file.xlsx")
+    assert (tmp_path / "file.xlsx").read_bytes() == first
 
 
 def test_docvqa_is_a_list_of_numbered_answers(tmp_path: Path) -> None:

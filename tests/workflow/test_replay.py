@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Ran, Workplace, read_tsv, write_tsv
 
-TEXTS = ("Yes", "No.", "Yes, there is", "=no", "007", "NA", "", "no idea")
+TEXTS = ("Yes", "No.", "Yes, there is", "=no", "007", "NA", "", "Failed to obtain answer via API. Yes")
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ def test_imported_results_are_scored_as_the_same_predictions_directly(bench: Wor
     assert done.code == 0, done.output
     assert "Mini: 24 predictions from Peer_Mini.xlsx (3 empty, 21 ok)" in done.output
     assert "3 emptied" in done.output
+    assert "3 failed: the tool's text for a call that failed: imported as the text it is" in done.output
     ran = vlmake(bench, without_torch, "run", "--model", "Peer", "--data", "Mini", "Mini@10")
     assert ran.code == 0, ran.output
     assert len(bench.predictions("Peer", "Mini@10")) == 10
@@ -84,6 +85,12 @@ def test_rows_that_are_not_in_the_file_stop_the_run_until_a_whole_file_replaces_
     assert ran.code != 0
     assert "1 of 12 samples failed (model_error), the first at index 23" in ran.output
     assert "index '23' is not in the imported file" in ran.output
+    assert "import a file that has them with `vlmake import ... --replace`" in ran.output
+    assert "run the same command again" not in ran.output
+    bench.datasets["Other"] = bench.datasets["Mini"]
+    refused = vlmake(bench, without_torch, *run, "--data", "Other")
+    assert (refused.code, len(refused.output.splitlines())) == (1, 1)
+    assert "no predictions of Other, only of Mini" in refused.output
 
     write_results(results, ["No", *predictions()[1:]])
     refused = vlmake(bench, without_torch, *importing)

@@ -67,7 +67,8 @@ def infer(
             work = read_shard(own, spec, registry.dataset(dataset), image_roundtrip)
             answer_shard(work, work.todo(started_ns(planned) if planned else None), spec, opened)
         answers = work.answers()
-        refuse_failures(work.questions, answers, max_failures, f"{model} on {dataset}")
+        imported = work.asking.looked_up_in is not None
+        refuse_failures(work.questions, answers, max_failures, f"{model} on {dataset}", imported=imported)
         here = benchmark_settings(spec.entry, parse_dataset(dataset).base, registry.dataset(dataset))
         made_by = spec.describe() | {
             "dataset": dataset,

@@ -27,7 +27,7 @@ INSTRUCTIONS = (
 _ABSTAIN_WORDS = frozenset({"none", "abstain"})
 _YES_NO = {"yes": "Yes", "y": "Yes", "是": "Yes", "no": "No", "n": "No", "否": "No"}
 _OUTER = " \t\r\n\"'“”‘’`.。,，;；:：!！"
-_AROUND_LETTER = " \t.。)）(（[]:："
+_AROUND = _OUTER + "()（）[]*"  # what a person or a program puts around a letter or a yes
 
 
 def parse_label(cell: str, task: Task, options: Sequence[str]) -> str | None:
@@ -41,18 +41,19 @@ def parse_label(cell: str, task: Task, options: Sequence[str]) -> str | None:
     Raises:
         VlmakeError: A label that the question does not have; without the place, which the caller adds.
     """
-    text = unicodedata.normalize("NFKC", cell).strip()
+    text = unicodedata.normalize("NFKC", cell).strip().removeprefix("'").strip()  # Excel's mark of a text
     if text in UNLABELLED:
         return None
-    if text == ABSTAIN or (task != "vqa" and text.lower() in _ABSTAIN_WORDS):
-        return ABSTAIN
     if task == "vqa":
-        return _same_form(cell)
+        return ABSTAIN if text == ABSTAIN else _same_form(text)
+    word = text.strip(_AROUND).casefold()
+    if word in _ABSTAIN_WORDS or (word and not word.strip(ABSTAIN)):
+        return ABSTAIN
     if task == "yes_no":
-        if answer := _YES_NO.get(text.lower().rstrip(".")):
+        if answer := _YES_NO.get(word):
             return answer
         raise VlmakeError(f"'{_short(text)}' is neither yes, no nor ? (no answer)")
-    letter = text.strip(_AROUND_LETTER).upper()
+    letter = word.upper()
     if letter in options:
         return letter
     raise VlmakeError(f"'{_short(text)}' is none of the question's letters {', '.join(options)}, nor ? (no answer)")

@@ -1,14 +1,14 @@
 """The sheet that a person fills in: csv or xlsx, written so that texts stay texts, read as programs save it.
 
-Only the columns ``sample`` and ``label`` are read back. In csv a cell that a spreadsheet program would take for a
-formula starts with an apostrophe; in xlsx cells are typed and texts are as they are.
+Only the columns ``sample`` and ``label``, in any case, are read back; in xlsx they may be on any sheet. In csv a cell
+that a spreadsheet program would take for a formula starts with an apostrophe; in xlsx cells are typed and texts are as
+they are.
 """
 
 import csv
 import io
 import json
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from vlmake import export
 from vlmake.audit.draw import FORMAT, Drawing
 from vlmake.audit.labels import INSTRUCTIONS, parse_label
 from vlmake.errors import VlmakeError, did_you_mean
+from vlmake.spreadsheets import escaped, rows_of_sheet
 from vlmake.store import atomic_path, write_text
 
 FORMATS = (".csv", ".xlsx")
 COLUMNS = ("sample", "dataset", "index", "model", "question", "options", "prediction", "label")
 
+_READ = ("sample", "label")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
 _WIDTHS = {"sample": 13, "dataset": 16, "index": 10, "model": 10, "question": 45, "options": 35, "prediction": 70}
 
@@ -80,6 +82,9 @@ def _lay_out(path: Path) -> None:
 
     with path.open("rb") as file:  # its temporary name has no ending that openpyxl knows
         book = load_workbook(file)
+    for cell in (cell for page in book.worksheets for cells in page.iter_rows() for cell in cells):
+        if isinstance(cell.value, str) and (text := escaped(cell.value)) != cell.value:
+            cell.value, cell.data_type = text, "s"  # openpyxl undid the escapes when it read the texts
     sheet = book.worksheets[0]
     sheet.title = "labels"
     for number, name in enumerate(COLUMNS, 1):
@@ -152,9 +157,11 @@ def _read(sheet: Path) -> Iterator[tuple[int, str, str]]:
     header: list[str] | None = None
     for number, cells in rows:
         if header is None:
-            header = [cell.strip() for cell in cells]
-            if missing := [name for name in ("sample", "label") if name not in header]:
-                raise VlmakeError(f"{sheet}: row {number} is the header and has no column '{missing[0]}'")
+            header = _header(cells)
+            for name in _READ:
+                if header.count(name) != 1:
+                    has = "more than one" if name in header else "no"
+                    raise VlmakeError(f"{sheet}: row {number} is the header and has {has} column '{name}'")
             continue
         filled = dict(zip(header, cells, strict=False))
         if any(cell.strip() for cell in cells):
@@ -185,22 +192,33 @@ def _csv_rows(sheet: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _xlsx_rows(sheet: Path) -> Iterator[tuple[int, list[str]]]:
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        book = load_workbook(sheet, read_only=True, data_only=False)
-        lines: Iterable[Any] = list(book.worksheets[0].iter_rows())
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, IndexError, OSError, SyntaxError) as error:
-        raise VlmakeError(f"{sheet}: not a readable spreadsheet: {str(error) or type(error).__name__}") from None
     header: list[str] = []
-    for number, cells in enumerate(lines, 1):
-        header = header or [_text(cell.value) for cell in cells]
+    for number, cells in enumerate(rows_of_sheet(sheet, lambda pages: _labelled_page(sheet, pages)), 1):
+        texts = [_text(cell.value) for cell in cells]
+        header = header or _header(texts)
         for name, cell in zip(header, cells, strict=False):
             if name == "label" and getattr(cell, "data_type", "") in ("f", "e"):
                 raise VlmakeError(f"{sheet}: row {number}, column 'label': a formula, not a label; type it as text")
-        yield number, [_text(cell.value) for cell in cells]
-    book.close()
+        yield number, texts
+
+
+def _labelled_page(sheet: Path, pages: Sequence[Any]) -> Any:
+    """Return the page of a workbook whose first row has the columns that are read, or else the first with anything."""
+    found, filled = [], []
+    for page in pages:
+        page.reset_dimensions()
+        header = _header([_text(cell.value) for cell in next(page.iter_rows(), ())])
+        found += [page] if set(_READ) <= set(header) else []
+        filled += [page] if header else []
+    if len(found) > 1:
+        names = ", ".join(f"'{page.title}'" for page in found)
+        raise VlmakeError(f"{sheet}: {names} all have the columns 'sample' and 'label'; keep one of these sheets")
+    return [*found, *filled, *pages][0]
+
+
+def _header(cells: Sequence[str]) -> list[str]:
+    """Return the names of columns, which count in any case and spacing."""
+    return [cell.strip().casefold() for cell in cells]
 
 
 def _text(value: Any) -> str:

@@ -34,29 +34,34 @@ def command(
     Read are results of VLMEvalKit (xlsx, tsv, json), sample logs of lm-eval and lmms-eval, and vlmake's own Parquet;
     pickles are never opened. What a spreadsheet lost of the answers is counted, said and kept beside them.
     """
-    from vlmake.importing.entry import entry_file, refuse_name, write_entry
+    from vlmake.importing import entry, imported
     from vlmake.importing.finding import find
-    from vlmake.importing.imported import folder_of, write_import
-    from vlmake.importing.importer import import_files, import_record, known_benchmark, report_lines
+    from vlmake.importing.importer import asked_for, import_files, import_record, known_benchmark, report_lines
+    from vlmake.locks import hold
     from vlmake.paths import parse_dataset
 
     config = load_config({}, config_files())
     known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
-    folder, file = folder_of(work_dir, name), entry_file(Path())
-    refuse_name(name, known, file, folder, replace)
-    wanted = parse_dataset(known.resolve_dataset(dataset)).base if dataset else None
-    findings = find(source, known, wanted, form)
+    folder, file = imported.folder_of(work_dir, name), entry.entry_file(Path())
+    entry.refuse_name(name, known, file, folder, replace)
+    asked = parse_dataset(known.resolve_dataset(dataset)) if dataset else None
+    wanted, limit = (asked.base, asked.limit) if asked else (None, None)
+    findings = find(source, known, wanted, form, limit)
     benchmarks = {one: known_benchmark(one, known.datasets[one], work_dir / config.data_dir) for one in findings.files}
     done, unmatched = import_files(findings, benchmarks, field)
     left_out = [*findings.left_out, *unmatched]
-    tables = {one: imported.rows for one, imported in done.items()}
-    write_import(folder, tables, import_record(name, source, done, left_out))
-    write_entry(name, folder, f"Imported from {source.resolve().name}", file)
-    for one, imported in done.items():
-        for line in report_lines(one, imported.report):
+    tables = {one: made.rows for one, made in done.items()}
+    waiting = "another import is being written; waiting for it"
+    with hold(entry.lock_of(file), waiting), hold(imported.lock_of(work_dir), waiting):
+        entry.refuse_name(name, known, file, folder, replace)  # who came first may have taken it
+        imported.write_import(folder, tables, import_record(name, source, done, left_out))
+        entry.write_entry(name, folder, f"Imported from {source.resolve().name}", file)
+    for one, made in done.items():
+        for line in report_lines(one, made.report):
             click.echo(line)
     for line in left_out:
         click.echo(f"left out: {line}", err=True)
     where = "" if work_dir == Path() else f" --work-dir {work_dir}"
     click.echo(f"Written: {folder} and the model '{name}' in {file}")
-    click.echo(f"Score them: vlmake run --model {name} --data {' '.join(done)}{where}")
+    datasets = " ".join(asked_for(one, made.report) for one, made in done.items())
+    click.echo(f"Score them: vlmake run --model {name} --data {datasets}{where}")

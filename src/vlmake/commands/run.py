@@ -1,7 +1,6 @@
 """``vlmake run``: check what was asked, let Snakemake do what is missing or stale, show the scores."""
 
 import contextlib
-import ctypes
 import os
 import re
 import signal
@@ -20,6 +19,7 @@ from vlmake.commands.arguments import Passed, has_option, option_values, split_t
 from vlmake.devices import visible_devices
 from vlmake.errors import VlmakeError
 from vlmake.layers import read_yaml
+from vlmake.orphans import die_with_parent
 from vlmake.own_benchmarks import named_datasets, with_own
 from vlmake.planning import Plan
 from vlmake.readiness import readiness
@@ -30,7 +30,6 @@ from vlmake.work_dir import hold_work_dir, is_dry_run
 
 Pairs = list[tuple[str, str]]
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _KILLED = re.compile(r"SIGKILL|exit status 137|exit status -9")
 
 
@@ -219,7 +218,7 @@ def _shipped_profile(options: Sequence[str]) -> list[str]:
 
 def _snakemake(command_line: Sequence[str]) -> int:
     """Run Snakemake as a child that ends with this process: in order when it is terminated, at once when killed."""
-    child = subprocess.Popen(command_line, preexec_fn=_die_with_parent)
+    child = subprocess.Popen(command_line, preexec_fn=die_with_parent)
     signal.signal(signal.SIGTERM, lambda *_: _interrupt(child.pid))
     while True:
         try:
@@ -234,12 +233,6 @@ def _interrupt(pid: int) -> None:
         for process in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGINT)
-
-
-def _die_with_parent() -> None:
-    """Let the kernel kill this process when its parent is killed (Linux; elsewhere nothing happens)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _explain(command_line: Sequence[str]) -> None:

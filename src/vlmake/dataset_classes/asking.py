@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pybase64 import b64decode
 
-from vlmake.dataset_classes.process import ClassCall, ask_class, scratch_folder
+from vlmake.dataset_classes.process import ClassCall, ask_class, class_fault, scratch_folder
 from vlmake.decode import Decoded
 from vlmake.digests import file_digest
 from vlmake.errors import VlmakeError
@@ -57,7 +57,7 @@ def decode_class(call: ClassCall, source: Mapping[str, Any], samples_out: Path, 
     ):
         columns = ask_class(call, "ask", scratch)["columns"]
         with ImageWriter(images_part) as store:
-            rows = [_row(asked, store) for asked in _lines(scratch / "rows.jsonl")]
+            rows = [_row(asked, store) for asked in _lines(call, scratch / "rows.jsonl")]
         if not rows:
             raise VlmakeError(f"dataset '{call.dataset}': {call.called} has no rows")
         about = {
@@ -76,10 +76,14 @@ def decode_class(call: ClassCall, source: Mapping[str, Any], samples_out: Path, 
     return Decoded(len(rows), store.count, len(broken), first, store.turned)
 
 
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
+def _lines(call: ClassCall, file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows that the class's process wrote; VlmakeError where the class made away with them."""
+    try:
+        with file.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)
+    except (OSError, ValueError) as error:
+        raise class_fault(call, f"ask: the rows that its process wrote cannot be read ({error})") from None
 
 
 def _row(asked: Mapping[str, Any], store: ImageWriter) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlmake.dataset_classes.process import ClassCall, ask_class, scratch_folder
-from vlmake.dataset_classes.results import Cell
+from vlmake.dataset_classes.results import Cell, is_overall
 from vlmake.dataset_classes.source import PROTOCOL
 from vlmake.extract.answer import UNANSWERED
 from vlmake.intervals import wilson
@@ -21,8 +21,6 @@ from vlmake.store import atomic_path, write_text
 
 NO_JUDGE = "exact_matching"
 """What VLMEvalKit calls it when no LLM judges."""
-
-_OVERALL = "overall"
 
 
 @dataclass(frozen=True)
@@ -126,12 +124,14 @@ def _numbers(
 def overall(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> tuple[str | None, float | None]:
     """Return name and value of the number by which a table is quoted.
 
-    It is in the first row: the column called Overall, in any case, or else the first number.
+    It is in the first row: the column called Overall, in any case, or else the first number. An Overall that is a gap
+    has no value, and no other number stands in for it.
     """
     cells = list(zip(columns, rows[0], strict=True)) if rows else []
-    numbers = [(name, float(cell)) for name, cell in cells if isinstance(cell, int | float)]
-    named = [(name, value) for name, value in numbers if name.casefold() == _OVERALL]
-    return next(iter([*named, *numbers]), (None, None))
+    named = [(name, cell) for name, cell in cells if is_overall(name) and not isinstance(cell, str)]
+    numbers = [(name, cell) for name, cell in cells if isinstance(cell, int | float)]
+    name, cell = next(iter([*named, *numbers]), (None, None))
+    return name, None if cell is None else float(cell)
 
 
 def _judged(answer: Answer, hit: float | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from vlmake.errors import VlmakeError
-from vlmake.export import cut_cell, storable
+from vlmake.plain_values import unboxed
+from vlmake.spreadsheets import Cell, Sheet, write_workbook
 
 _PICKLES = (".pkl", ".pickle")
 
@@ -29,7 +31,7 @@ def load(f: str | Path, fmt: str | None = None) -> Any:
 def dump(data: Any, f: str | Path, **kwargs: Any) -> None:
     """Write ``data`` to a file by its ending: a DataFrame to tsv, csv or xlsx, anything plain to json or jsonl.
 
-    In xlsx texts stay texts (``=1+1`` is no formula) and a cell holds at most 32,767 characters, the format's limit.
+    In xlsx texts stay texts (``=1+1`` is no formula) and are cut after 32,767 UTF-16 units, the format's limit.
 
     Raises:
         VlmakeError: A pickle, which is never written, or an unknown ending.
@@ -64,9 +66,10 @@ def _dump_jsonl(data: Any, file: Path) -> None:
 
 def _plain(value: Any) -> Any:
     """Return numpy's values as JSON has them."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+    plain = unboxed(value)
+    if plain is value:
+        raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+    return plain
 
 
 def _dump_delimited(separator: str) -> Callable[..., None]:
@@ -77,28 +80,16 @@ def _dump_delimited(separator: str) -> Callable[..., None]:
 
 
 def _dump_xlsx(data: Any, file: Path) -> None:
-    from openpyxl import Workbook
-    from openpyxl.cell import WriteOnlyCell
-
     frame = pd.DataFrame(data)
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("Sheet1")
+    rows = ([_cell(value) for value in row] for row in frame.itertuples(index=False, name=None))
+    write_workbook([Sheet("Sheet1", chain([[_cell(name) for name in frame.columns]], rows))], file)
 
-    def cell(value: Any) -> Any:
-        if isinstance(value, np.generic):
-            value = value.item()
-        if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-            return None
-        if isinstance(value, bool | int | float):
-            return value
-        typed = WriteOnlyCell(sheet, value=cut_cell(storable(str(value))))
-        typed.data_type = "s"  # else =1+1 would be a formula
-        return typed
 
-    sheet.append([cell(name) for name in frame.columns])
-    for row in frame.itertuples(index=False, name=None):
-        sheet.append([cell(value) for value in row])
-    book.save(file)
+def _cell(value: Any) -> Cell:
+    value = unboxed(value)
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return None
+    return value if isinstance(value, bool | int | float) else str(value)
 
 
 def _load_json(file: Path) -> Any:

@@ -14,15 +14,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from types import FrameType
+from typing import IO, Any, NoReturn
 
 import psutil
 
+from vlmake.dataset_classes.faults import one_line
 from vlmake.dataset_classes.source import ClassName, class_name, module_file
 from vlmake.digests import cache_home
 from vlmake.entries import DatasetEntry
 from vlmake.errors import VlmakeError
 from vlmake.paths import parse_dataset
+
+WORK = "work"
+"""The folder in ``scratch`` that is the class's own; what the processes tell each other lies beside it."""
 
 MOST_LOGGED = 4 << 20
 END_LOGGED = 1 << 16
@@ -85,7 +90,7 @@ def ask_class(call: ClassCall, operation: str, scratch: Path, **more: Any) -> di
     Args:
         call: The class and its benchmark.
         operation: One of ``child.OPERATIONS``.
-        scratch: An empty folder, in which the process works.
+        scratch: A folder without a folder ``WORK``, which becomes the process's working directory.
         more: What the operation needs besides.
 
     Raises:
@@ -100,21 +105,26 @@ def ask_class(call: ClassCall, operation: str, scratch: Path, **more: Any) -> di
         "dataset": call.dataset,
         "tsv": str(call.tsv.absolute()),
         "limit": call.limit,
+        "parent": os.getpid(),
         **more,
     }
+    (scratch / WORK).mkdir()
     (scratch / "request.json").write_text(json.dumps(request), encoding="utf-8")
     code = _run(scratch, call)
     try:
         answer = json.loads((scratch / "answer.json").read_bytes())
     except FileNotFoundError:
-        raise _fault(call, f"{operation}: its process ended without an answer ({_ending(code)})") from None
+        raise class_fault(call, f"{operation}: its process ended without an answer ({_ending(code)})") from None
+    except (OSError, ValueError) as error:
+        raise class_fault(call, f"{operation}: the answer of its process cannot be read ({error})") from None
     if "fault" in answer:
-        raise _fault(call, answer["fault"])
+        raise class_fault(call, answer["fault"])
     return dict(answer)
 
 
-def _fault(call: ClassCall, what: str) -> VlmakeError:
-    return VlmakeError(f"dataset '{call.dataset}': {call.called}: {what}; its output is in {call.log}")
+def class_fault(call: ClassCall, what: str) -> VlmakeError:
+    """Return the error that says what a class did wrong, and where its output is."""
+    return VlmakeError(f"dataset '{call.dataset}': {call.called}: {one_line(what)}; its output is in {call.log}")
 
 
 def _ending(code: int) -> str:
@@ -124,17 +134,20 @@ def _ending(code: int) -> str:
 
 
 def _run(scratch: Path, call: ClassCall) -> int:
-    """Run the class's process to its end, and end whatever it left behind; return its exit code."""
+    """Run the class's process to its end, and end whatever it left behind; return its exit code.
+
+    There is no time limit: a class may ask a slow judge. Ctrl-C and SIGTERM of this process end that one as well.
+    """
     call.log.parent.mkdir(parents=True, exist_ok=True)
     environment: Mapping[str, str] = os.environ | {
         "LMUData": str(call.lmu_data.absolute()),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    with call.log.open("wb") as log:
+    with _exit_on_termination(), call.log.open("wb") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "vlmake.dataset_classes.child", str(scratch)],
-            cwd=scratch,
+            cwd=scratch / WORK,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -151,6 +164,24 @@ def _run(scratch: Path, call: ClassCall) -> int:
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
             reader.join(5)  # it ends with the last process that holds the pipe
+
+
+@contextmanager
+def _exit_on_termination() -> Iterator[None]:
+    """Let a signal that would end this process at once unwind it instead, so that it ends and removes what it began."""
+
+    def leave(number: int, _: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    in_charge = threading.current_thread() is threading.main_thread()  # other threads cannot have handlers
+    taken = [one for one in (signal.SIGTERM, signal.SIGHUP) if in_charge and signal.getsignal(one) is signal.SIG_DFL]
+    for one in taken:
+        signal.signal(one, leave)
+    try:
+        yield
+    finally:
+        for one in taken:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def _keep_ends(output: IO[bytes], log: IO[bytes]) -> None:

@@ -16,7 +16,7 @@ NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
 PROTOCOL = "class"
 """The protocol of scores that a dataset class made, and the rule of its judged rows."""
 
-EVALUATION_VERSION = 1
+EVALUATION_VERSION = 2
 """Raised by hand when a class is given something else to evaluate, or its result is read in another way."""
 
 

@@ -7,7 +7,7 @@ from vlmake.extract.answer import Extraction, unresolved
 from vlmake.extract.strict import core, final_text, last_field
 from vlmake.extract.strict_clean import Plain, emphasised, last_box, maths, stripped
 from vlmake.extract.strict_confidence import found
-from vlmake.extract.strict_discourse import HEDGE, REFUSAL, after_retraction, breaks_off, sentences
+from vlmake.extract.strict_discourse import CONCLUDES, HEDGE, REFUSAL, after_retraction, breaks_off, sentences
 from vlmake.extract.strict_letters import (
     BACKWARD,
     DECLARATION,
@@ -29,7 +29,10 @@ from vlmake.extract.strict_sentences import (
     marked_line,
     only_number,
 )
+from vlmake.extract.strict_weighed import by_place, main_clause, missing, said_once
 
+_LISTED_LABEL = re.compile(r"(?:^|\n)[ \t]*(?:选项|option|choice)\W*", re.IGNORECASE)
+_LEFT = re.compile(r"\W*(?:leav|剩)", re.IGNORECASE)
 _ONE_LETTER = re.compile(
     r"[^\w+#°%$€£¥-]*(?:(?:the\s+)?(?:option|choice|answer|letter|选项"
     r"|答案)\s*(?:is\b)?\s*[:：]?\s*[\"'(\[<{]*)?([A-Za-z])[^\w+#°%$€£¥=<*/-]*",
@@ -37,6 +40,7 @@ _ONE_LETTER = re.compile(
 )
 _SEVERAL_LETTERS = re.compile(r"[^\w]*(?:both\s+)?[A-Z](?:\s*(?:,|、|/|&|;|和|与|及|或|and|or|\s)\s*[A-Z])+[^\w]*")
 _CLAUSE_END = re.compile(r"[.!?](?=\s|$)|[。!?;\n]")
+_WAVERINGS = 6  # declarations that are compared, from the last on
 _CLAUSE = 400  # characters in which a declaration says what it declares
 _OPTION_WORD = re.compile(r"option|choice|选项", re.IGNORECASE)
 _CORRECTED = re.compile(
@@ -48,6 +52,10 @@ _NO_ANSWER = re.compile(
     r"|can't|impossible|无法|不确定|不明)",
     re.IGNORECASE,
 )
+_DENIES = re.compile(
+    r"\bnot?\b|n't\b|\bnever\b|\bexcept\b|\bwrong\b|\bincorrect\b|\bfalse\b|不|没|错|非|无", re.IGNORECASE
+)
+_SHORT = 6  # words of a text that is an option and little more
 _RESOLVED_BY_TEXT = " \t\r\n\"'.,;:!?。"
 
 
@@ -77,6 +85,9 @@ def read_choice(prediction: str | None, options: Mapping[str, str], question: st
         return answer
     if field := last_field(plain):
         return _expression(field, options, "field") or _leading(field, options) or unresolved("none")
+    plain = said_once(plain)
+    if answer := _expression(plain, options, "letter"):
+        return answer
     if listed := listing(plain.text, lowered(plain.text), options):
         plain = _without(plain, *listed)
         if answer := _expression(plain, options, "letter"):
@@ -161,10 +172,22 @@ def _declared(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
     """Return what the last declaration that says something says."""
     text = plain.text
     said: list[tuple[int, Extraction]] = []
-    for start in reversed([match.end() for match in DECLARATION.finditer(text)]):
-        if answer := _after_declaration(plain, start, options):
-            said.append((start, answer))
+    listed = len({line["letter"] for line in LABELLED_LINE.finditer(text)}) > 1
+    for match in reversed(list(DECLARATION.finditer(text))):
+        if listed and _is_label(text, match):
+            continue
+        answer = _after_declaration(plain, match.end(), options)
+        if answer is None or (not answer.found and _LEFT.match(match[0])):
+            continue
+        if said and said[0][1].found and answer.found:
+            said.append((match.end(), answer))
+        said = said or [(match.end(), answer)]
+        if len(said) > _WAVERINGS:
             break
+    declared = [answer.answer for _, answer in said]
+    if len(set(declared)) > 1 and declared[0] in declared[2:]:
+        return unresolved("contradiction")  # B, then C, then B again
+    said = said[:1]
     for match in BACKWARD.finditer(text):
         group = next(name for name in ("letter", "short", "fits") if match[name])
         if match[group] in options and not is_rejected(text, *match.span(group)):
@@ -177,8 +200,19 @@ def _declared(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
     return _still_held(plain, start, answer, options)
 
 
+def _is_label(text: str, declaration: re.Match[str]) -> bool:
+    """Return whether "Option D:" at the start of a line labels an entry of a list."""
+    start = text.rfind("\n", 0, declaration.start()) + 1
+    return (
+        _LISTED_LABEL.fullmatch(text[start : declaration.end()]) is not None
+        and re.match(r"[A-Z][\"')\]]{0,2}\s*[:.、–—-]", text[declaration.end() :]) is not None
+    )
+
+
 def _still_held(plain: Plain, start: int, answer: Extraction, options: Mapping[str, str]) -> Extraction:
     """Return a declared answer, unless what follows it casts doubt on it or says another option."""
+    if answer.rule == "declared" and _concludes_otherwise(plain.text, start, str(answer.answer), options):
+        return unresolved("contradiction")
     end = _CLAUSE_END.search(plain.text, start)
     rest = plain.text[end.end() :] if answer.found and end else ""
     if not rest.strip():
@@ -194,6 +228,18 @@ def _still_held(plain: Plain, start: int, answer: Extraction, options: Mapping[s
         if len(mentions) == 1 and answer.answer not in mentions and not re.search(_WEIGHED, rest):
             return unresolved("contradiction")
     return answer
+
+
+def _concludes_otherwise(text: str, start: int, letter: str, options: Mapping[str, str]) -> bool:
+    """Return whether the clause before a declared letter concludes with another option: 所以乙最短,故选D."""
+    begin = max((span[0] for span in sentences(text[:start]) if span[0] < start), default=0)
+    concluding = list(CONCLUDES.finditer(text, begin, start))
+    leads = [match for match in concluding if match.end() < start and text[match.end() : start].strip(" ,故选")]
+    if not leads or are_letters(options):
+        return False
+    mentions = options_in(text[leads[0].end() : start], options)
+    named = {mention.letter for mention in mentions}
+    return len(named) == 1 and letter not in named and len(text[mentions[0].start : mentions[0].end]) > 1
 
 
 _WEIGHED = r"\b(?:not|no|n't|other|unlike|than|but|although|while|would)\b|不|没|其他|而"
@@ -246,6 +292,10 @@ def _leading(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
     letter, place = match[group].upper(), match.span(group)
     if is_rejected(text, *place) or (letter in "AI" and re.match(r"\s*\n\s*[a-z]", text[place[1] :])):
         return None
+    if letter == "I" and re.match(r"'(?:ll|m|d|ve)\b", text[place[1] :]):
+        return None
+    if any(mention.start <= place[0] < mention.end for mention in options_in(text[:_CLAUSE], options)):
+        return None  # the A of "A. Reyes", which an option's text begins with
     lines = {line["letter"] for line in LABELLED_LINE.finditer(text)} & set(options)
     if lines - {letter} or len(list(INLINE_MARK.finditer(text))) > 1:
         return None  # a line for every option
@@ -280,7 +330,7 @@ def _lone_letter(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
     kept = [mention for mention in mentions if not mention.rejected]
     letters = {letter for mention in kept for letter in mention.letters}
     if len(letters) > 1:
-        return unresolved("several_letters")
+        return by_place(plain, options) or unresolved("several_letters")
     if kept:
         others = {mention.letter for mention in options_in(plain.text, options)} - letters
         if others or are_letters(options) or (kept[-1].start > 0 and breaks_off(plain.text)):
@@ -297,6 +347,10 @@ def _option_text(plain: Plain, options: Mapping[str, str], question: str | None)
     """Return the one option whose text occurs, or the one whose value the text's only number has."""
     mentions = options_in(plain.text, options)
     letters = {mention.letter for mention in mentions}
+    if absent := missing(plain, options, question):
+        return absent
+    if is_negated(question) and letters and not _DENIES.search(plain.text) and len(plain.text.split()) > _SHORT:
+        return unresolved("negated_question")
     if is_negated(question) and len(options_in(plain.text, options, rejected=True)) > len(mentions):
         return unresolved("negated_question")
     if letters and breaks_off(plain.text):
@@ -304,5 +358,7 @@ def _option_text(plain: Plain, options: Mapping[str, str], question: str | None)
     if len(letters) == 1:
         return found(mentions[0].letter, "mentioned_text", plain, mentions[0].start, mentions[0].end)
     if letters:
-        return unresolved("several_options")
+        return main_clause(plain, options, question) or by_place(plain, options) or unresolved("several_options")
+    if placed := by_place(plain, options):
+        return placed
     return only_number(plain, options) or distinctive(plain, options) or unresolved("none")

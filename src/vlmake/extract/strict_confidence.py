@@ -18,7 +18,18 @@ CONFIDENCE = {
     **dict.fromkeys(("concluded", "emphasised", "lone_letter", "mentioned_text", "first_words"), MEDIUM),
     **dict.fromkeys(("marked", "quoted", "labelled", "restated", "leading_word"), MEDIUM),
     **dict.fromkeys(
-        ("eliminated", "number", "distinctive", "last_sentence", "first_sentence", "statement", "whole_text"), LOW
+        (
+            "eliminated",
+            "number",
+            "distinctive",
+            "last_sentence",
+            "first_sentence",
+            "main_clause",
+            "by_place",
+            "statement",
+            "whole_text",
+        ),
+        LOW,
     ),
 }
 """Rule → level."""

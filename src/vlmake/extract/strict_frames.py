@@ -8,8 +8,9 @@ import re
 
 from vlmake.extract.strict_clean import Plain, stripped
 from vlmake.extract.strict_discourse import CONCLUDES
+from vlmake.extract.strict_figures import ASKS_NUMBER, NUMBER, SHARE, figure_in
 from vlmake.extract.strict_frames_zh import answer_in_chinese, is_chinese
-from vlmake.extract.strict_overlap import content, stem, word_set
+from vlmake.extract.strict_overlap import content, coverage, stem, word_set
 
 _WORD = re.compile(r"[^\s]+")
 _FRAME_WORDS = word_set(
@@ -29,6 +30,7 @@ _VERBS = word_set(
     "wears called named appears seems looks won includes include gives see count opens closes starts begins ends "
     "lies stands sits"
 )
+_ANYONE = frozenset(stem(word) for word in ("people", "person", "man", "woman", "boy", "girl", "child"))
 _INSTRUMENT_VERBS = word_set("reads shows displays indicates says states")
 _AFTER_VERB = word_set(
     "painted colored coloured described identified known place called named labeled labelled titled written shown "
@@ -61,14 +63,16 @@ _APPOSITIVE = re.compile(
     r",\s+(?:located|shown|according|which|as|displayed|printed|found|written|visible|listed)\b[^,]{1,80},(?=\s)"
 )
 _TAIL = re.compile(
-    r"\s*(?:,\s+(?:with|which|while|although|though|including|specifically|especially|namely|possibly|given"
+    r"\s*(?:,?\s+(?:(?:as\s+)?compared\s+(?:with|to)|whereas|versus|(?:up|down)\s+from|rather\s+than|instead\s+of|as\s+opposed\s+to|(?:out\s+)?of\s+which"
+    r"|and\s+(?:the|its|his|her)\s+\w+\s+(?:is|are|was|were))\s.*"
+    r"|,\s+[a-z]+(?:ing|ed)\s.*|,\s+(?:with|which|while|although|though|including|specifically|especially|namely|possibly|given"
     r"|and(?=.*\s(?:is|are|was|were|has|have)\b)|as|but|because|since|at|not|rather|based|according|followed"
     r"|making|in|on|who|where)\s.*|\s*\([^()]*\)|:\s.*)\s*[.。]?\s*$",
     re.DOTALL,
 )
 _SCENE_TAIL = re.compile(
-    r"\s+(?:given|to\s+me|based\s+on)\b.*$|\s+(?:(?:in|on|of|from|within|at)\s+(?:the|this"
-    r"|that)\s+(?:given\s+)?(?P<where>[\w\s'-]{2,40})|in\s+(?P<language>\w+)|(?:in|on|around|over)\s+(?:his|her"
+    r"\s+(?:given|to\s+me|based\s+on)\b.*$|\s+(?:(?:in|on|of|from|within|at|behind|under|above|below|near|beside|inside|outside"
+    r"|around|next\s+to|in\s+front\s+of)\s+(?:the|this|that)\s+(?:given\s+)?(?P<where>[\w\s'-]{2,40})|in\s+(?P<language>\w+)|(?:on|in|at|around)\s+(?:it|them|there)|(?:in|on|around|over)\s+(?:his|her"
     r"|their|its|one|both)\s+[\w\s]{2,24})[.]?$",
     re.IGNORECASE,
 )
@@ -79,19 +83,10 @@ ASKS_WORDS = re.compile(
     r"|写|字|名|标题|叫|意思|读",
     re.IGNORECASE,
 )
-ASKS_NUMBER = re.compile(r"\bhow\s+many\b|\bwhat\s+(?:is\s+the\s+)?(?:number|count)\s+of\b", re.IGNORECASE)
-_ASKS_SHARE = re.compile(r"\b(?:what|which)\s+(?:is\s+the\s+)?(?:percentage|percent|proportion|share)\b", re.IGNORECASE)
 ASKS_SUBJECT = re.compile(
     r"^\W*(?:who|which)\b(?!\s+(?:is|are|was|were|do|does|did)\b)|^\W*what\s+(?!is|are|was|were|do|does|did)\w+",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(
-    r"(?<![\w.,])(?:\d[\d,]*(?:\.\d+)?[kKM]?(?!\w|[.,:]\d)|(?:one|two|three|four|five|six|seven|eight|nine|ten"
-    r"|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
-    r"|eighteen|nineteen|twenty|thirty|forty|fifty)(?:-\w+)?|zero|no|none)(?!\w)",
-    re.IGNORECASE,
-)
-_SHARE = re.compile(r"\d[\d,.]*\s?(?:%|percent\b)")
 _NO_ANSWER = re.compile(
     r"(?:not|no|visible|clear|clearly|hidden|partially|unclear|difficult|hard|determined|based|too)\b", re.IGNORECASE
 )
@@ -101,10 +96,9 @@ _BELONGS = re.compile(
     r"the\s+(?:category|word|words|name|number|letter|phrase|term|label|genre|city|country|year"
     r"|month)\s+(?:of\s+)?(?=[\"'A-Za-z\d])"
 )
+_SHADE = re.compile(r"(?:light|dark|bright|deep|pale|off|navy|sky|very|lime|olive|mint|royal)\b", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"\b(?:colou?r|shape|size|material|genre|brand|nationality|flavou?r|pattern)\b", re.IGNORECASE)
 _MEASURED = re.compile(r"\s+(?:tall|long|wide|high|deep|thick|heavy|far|away)$", re.IGNORECASE)
-_MONEY = re.compile(r"[$€£¥]\s?\d[\d,.]*\d|[$€£¥]\s?\d|\d[\d,.]*\s?(?:dollars|euros|pounds|cents|yuan)\b")
-_ASKS_MONEY = re.compile(r"\bhow\s+much\b|\bprice\b|\bcost\b", re.IGNORECASE)
 _BY = re.compile(r"\b(?:is|was|were|been)\s+\w+\s+by\s+")
 _DID_IT = re.compile(
     r"(?P<who>[^,.]{1,50}?)\s+(?:wrote|painted|made|created|directed|won|designed|took|drew|sang|said|did|built"
@@ -121,6 +115,21 @@ _TRIM = " \t\r\n\"'“”‘’「」《》.。!！,，;；:："
 _NOTHING = Plain("", range(0))  # a sentence about what is asked that gives no answer
 _OUTER = " \t\r\n.,;:"
 _LONGEST = 1500  # characters of a sentence that is read word by word
+_ABOUT = re.compile(
+    r"(?:about|around|approximately|roughly|nearly|almost|exactly|only|just)\s+(?=[$€£¥]?\d)", re.IGNORECASE
+)
+_DEPICTION = re.compile(
+    r"(?:an?|the)\s+(?:[\w-]+\s+)?(?:photo|picture|image|photograph|close-up|view|drawing|painting|illustration)\s+of\s+"
+    r"|(?:an?|the)\s+(?:[\w-]+\s+)?(?:value|total|price|length|height|width|score|reading|percentage|rate|share|population"
+    r"|temperature|weight|distance|speed|area|volume|average)\s+of\s+(?=(?:\w+\s+)?[$€£¥]?\d)",
+    re.IGNORECASE,
+)
+_DONE_AT = re.compile(r"[a-z]+(?:ed|en|lt|de)\s+(?:in|on|at|by|for|from|as|to|with)\s+(?=\S)")
+_POSTURE = re.compile(
+    r"(?:\w+(?:ing|ed)|found|seen|shown|hidden)\s+(?=(?:in|on|at|under|behind|next|near|beside|between|above|below|inside"
+    r"|outside|in\s+front|by|against|along|over|across|from)\b)",
+    re.IGNORECASE,
+)
 _MANY = 14  # words of an answer at most
 _FEW = 7  # words of an answer behind a subject that the question does not account for in full
 
@@ -144,10 +153,14 @@ def answer_in(sentence: Plain, question: str, alone: bool = False) -> Plain | No
         return plain.part(*quoted[0].span(group))
     if (equation := _EQUATION.fullmatch(plain.text.rstrip(". "))) and not _ASKS_EQUATION.search(question):
         return stripped(plain.part(*equation.span("value")), _TRIM)
-    if number := _number(plain, question, content(question)):
+    if number := figure_in(plain, question):
         return number
     pieces = [plain, *(plain.part(match.end(), len(plain.text)) for match in _LAST_CLAUSE.finditer(plain.text))]
+    asked = content(question)
     for piece in reversed(pieces):
+        before = plain.text[: len(plain.text) - len(piece.text)]
+        if coverage(asked, piece.text) < coverage(asked, before):
+            continue
         if (found := _english(without_frame(piece), question, alone)) and found.text:
             return found
     return None
@@ -164,8 +177,8 @@ def without_frame(plain: Plain) -> Plain:
 
 def _english(plain: Plain, question: str, alone: bool) -> Plain | None:
     asked = content(question)
-    if ASKS_NUMBER.search(question) and _NUMBER.search(plain.text):
-        return _number(plain, question, asked)
+    if ASKS_NUMBER.search(question) and NUMBER.search(plain.text):
+        return figure_in(plain, question)
     if inserted := _APPOSITIVE.search(plain.text):
         places = [*plain.places[: inserted.start()], *plain.places[inserted.end() :]]
         plain = Plain(plain.text[: inserted.start()] + plain.text[inserted.end() :], places)
@@ -177,25 +190,6 @@ def _english(plain: Plain, question: str, alone: bool) -> Plain | None:
     if not words or all(given):
         return None
     return _around_the_verb(plain, words, given, question, alone)
-
-
-def _number(plain: Plain, question: str, asked: frozenset[str]) -> Plain | None:
-    """Return the one number, or percentage, of a sentence that answers a question for one."""
-    kinds = ((_ASKS_SHARE, _SHARE), (ASKS_NUMBER, _NUMBER), (_ASKS_MONEY, _MONEY))
-    pattern = next((pattern for asks, pattern in kinds if asks.search(question)), None)
-    if pattern is None:
-        return None
-    numbers = list(pattern.finditer(plain.text))
-    if len(numbers) > 1:  # the one that counts what is asked for: "four people: two men and two women"
-        counted = [
-            match
-            for match in numbers
-            if (after := _WORD.match(plain.text, match.end() + 1)) and stem(_bare(after[0])) in asked
-        ]
-        numbers = counted if len(counted) == 1 else []
-    if len(numbers) != 1 or re.search(r"\bor\b", plain.text[: numbers[0].end() + 4][-12:]):
-        return None
-    return plain.part(*numbers[0].span())
 
 
 def _around_the_verb(
@@ -212,6 +206,7 @@ def _around_the_verb(
         len(words) > 2
         and _bare(words[0][0]) in ("it", "this", "that", "he", "she", "they")
         and stem(_bare(words[1][0])) in asked
+        and _bare(words[2][0]) not in _VERBS
     ):
         return _rest(plain, words[2].start(), question)
     if (pronoun := _PRONOUN.match(plain.text)) and (alone or asked & content(plain.text)):
@@ -223,9 +218,10 @@ def _around_the_verb(
         place for place in range(1, len(words)) if given[place] and _is_verb(words[place][0], question)
     ]:
         word = words[place]
+        asked = asked - _category(question)
         before, after = content(plain.text[: word.start()]), content(plain.text[word.end() :])
         if not all(given[:place]) and (all(given[place:]) or (asked and asked <= after and not asked & before)):
-            return _subject(plain, words, place)
+            return _subject(plain, words, place, question)
         shares = bool(asked & content(plain.text[: word.start()]))
         measured = alone and _bare(word[0]) in _INSTRUMENT_VERBS and words[0][0].lower() in ("the", "this", "it")
         if all(given[:place]) or (shares and alone and place) or measured:
@@ -239,8 +235,16 @@ def _around_the_verb(
         (n for n, known in enumerate(given) if known and words[n][0].lower() not in ("the", "a", "an")), len(words)
     )
     if run and ASKS_SUBJECT.search(question) and run < len(words) and _is_verb(words[run][0], question):
-        return _subject(plain, words, run)
+        return _subject(plain, words, run, question)
     return None
+
+
+def _category(question: str) -> frozenset[str]:
+    """Return the kind of thing that "which city", "what animal" asks for; an answer need not name it."""
+    kind = re.match(
+        r"\W*(?:which|what)\s+(?!is\b|are\b|was\b|were\b|do\b|does\b|did\b|of\b)([A-Za-z]+)", question, re.IGNORECASE
+    )
+    return content(kind[1]) if kind else frozenset()
 
 
 def _behind(plain: Plain, words: list[re.Match[str]], start: int, asked: frozenset[str]) -> int:
@@ -279,13 +283,23 @@ def _rest(plain: Plain, start: int, question: str) -> Plain | None:
         rest = rest.part(lead.end(), len(rest.text))
     if (lead := _PREPOSITION.match(rest.text)) and not _ASKS_PLACE.search(question):
         rest = rest.part(lead.end(), len(rest.text))
+    if depicted := _DEPICTION.match(rest.text):
+        rest = rest.part(depicted.end(), len(rest.text))
+    if not _ASKS_PLACE.search(question) and (done := _DONE_AT.match(rest.text)):
+        rest = rest.part(done.end(), len(rest.text))
+    if about := _ABOUT.match(rest.text):
+        rest = rest.part(about.end(), len(rest.text))
+    if re.match(r"\W*where\b", question, re.IGNORECASE) and (posture := _POSTURE.match(rest.text)):
+        rest = rest.part(posture.end(), len(rest.text))
+    if (kind := re.match(r"(?:the\s+)?([A-Za-z]+)\s+(?=\S*\d)", rest.text)) and _names_kind(kind[1], question):
+        rest = rest.part(kind.end(), len(rest.text))
     if (belongs := _BELONGS.match(rest.text)) and not ASKS_WORDS.search(question):
         rest = rest.part(belongs.end(), len(rest.text))
     if quoted := re.match(r"(?:the\s+\w+\s+)?\"([^\"]{1,100})\"(?=\s|$)", rest.text):
         return rest.part(*quoted.span(1))
     if (other := re.search(r",\s+the\s", rest.text)) and other.start() > 0:
         rest = rest.part(0, other.start())
-    if len(_SHARE.findall(rest.text)) > 1:
+    if len(SHARE.findall(rest.text)) > 1:
         return None
     if (relative := _RELATIVE.search(rest.text)) and relative.start() > 0:
         rest = rest.part(0, relative.start())
@@ -308,6 +322,15 @@ def _rest(plain: Plain, start: int, question: str) -> Plain | None:
     return stripped(rest, _TRIM)
 
 
+def _names_kind(word: str, question: str) -> bool:
+    """Return whether a word is the kind of number asked for: room in "what is the room number", "which room"."""
+    kind = re.escape(word)
+    return (
+        re.search(rf"\b(?:{kind}\s+number|(?:which|what)\s+{kind}|number\s+of\s+the\s+{kind})\b", question, re.I)
+        is not None
+    )
+
+
 def _attribute(plain: Plain, asked: frozenset[str]) -> Plain:
     """Return what stands between the article and the thing asked about: "a *red* car parked outside"."""
     words = list(_WORD.finditer(plain.text))
@@ -320,14 +343,19 @@ def _attribute(plain: Plain, asked: frozenset[str]) -> Plain:
         ),
         0,
     )
-    return plain.part(words[first].start(), words[noun - 1].end()) if noun else plain
+    if not noun:
+        return plain
+    kept = plain.part(words[first].start(), words[noun - 1].end())
+    plural = len(kept.text.split()) > 1 and not re.search(r"\band\b|,|&", kept.text) and not _SHADE.match(kept.text)
+    return _NOTHING if plural else kept
 
 
-def _subject(plain: Plain, words: list[re.Match[str]], end: int) -> Plain | None:
+def _subject(plain: Plain, words: list[re.Match[str]], end: int, question: str) -> Plain | None:
     """Return the words before the verb as the answer."""
     subject = stripped(plain.part(0, words[end].start()), _TRIM)
     many = len(subject.text.split()) > _FEW or any(word.lower() in _NO_VERB_IN_ANSWER for word in subject.text.split())
-    return None if many else subject
+    anyone = not content(subject.text) - _ANYONE - {"in", "on"} and not _ASKS_WHO.search(question)
+    return None if many or anyone else subject
 
 
 def _is_given(word: str, asked: frozenset[str], question: str, first: bool) -> bool:

@@ -46,6 +46,8 @@ _SCALE = re.compile(r"\s*(thousand|million|billion|k\b|万|亿)", re.IGNORECASE)
 _SHORT = 16  # words of a sentence that may name an option by its own words
 _TRIES = 12  # conclusions that are looked at, from the last on
 _CLAUSE = 600  # characters in which a conclusion says what it concludes
+_UNFINISHED = re.compile(r"[-+×*/=(,]\s*$")
+_BY_CHANCE = 3  # characters of an option that a text may hold without meaning it
 _LEAST = 0.5  # share of the question that a sentence must name to count as its answer
 
 
@@ -124,6 +126,8 @@ def _concluded(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
             later = [other for span in bounds if span[0] >= end and (other := _only_option(text, *span, options))]
             if any(other.letter != mention.letter for other in later):
                 return unresolved("several_options")
+            if _UNFINISHED.search(text) and mention.end - mention.start < _BY_CHANCE:
+                return unresolved("truncated")
             return _extraction(plain, mention, "concluded")
         if _named(text[match.end() : end], options):
             return None

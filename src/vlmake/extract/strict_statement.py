@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from vlmake.extract.strict_discourse import HEDGE
 from vlmake.extract.strict_overlap import content, stem
+from vlmake.extract.strict_polar import placed_elsewhere, swapped
 
 _SCENE = re.compile(
     r"\b(?:in|on|from|within|of)\s+(?:the|this|these)\s+(?:(?:given|provided|attached)\s+)?(?:images?|pictures?"
@@ -45,7 +46,7 @@ _NEGATED_ASKED = re.compile(
     r"\bnot\b|n't\b|\bno\b|\bwithout\b|\black|没有?(?!有)|(?<!是)(?<!能)(?<!会)(?<!对)不(?!是)|未|无", re.IGNORECASE
 )
 _ECHO_ZH = re.compile(
-    r"(?:还|并|也|都|已经|确实|正)*(?P<no>没有|没|不|未)?(?:被|算|太|是)*(?P<verb>[\u4e00-\u9fff]{1,4}?)[了着的过]*"
+    r"(?:应该是?|应当是?|看(?:着|起来|上去)是?|显然|的确|所以|因此|尚|仍|还|并|也|都|已经?|确实|正)*(?P<no>没有|没|不|未)?(?:被|算|太|是)*(?P<verb>[\u4e00-\u9fff]{1,4}?)[了着的过]*"
 )
 
 _PRONOUN = re.compile(r"\W*(?:he|she|it|they|this|that|these|those)\b|[他她它这]", re.IGNORECASE)
@@ -54,9 +55,23 @@ _NOT_FOUND = re.compile(
     r"|identify)\s+(?:one|any|it|them)\b(?=\s*(?:[.,;]|$|\s(?:in|on|there|here|any)))",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(r"[\"“「『]([^\"“”「」『』\n]{2,80})[\"”」』]")
+_ASKS_WORDS = re.compile(
+    r"\b(?:say|says|read|reads|written|word|text|labell?ed|printed|spell|spelled)\b|写|印|标着|文字", re.IGNORECASE
+)
+_NOT_LATER = re.compile(r"[,;.。].*$", re.DOTALL)
 _LONG_ENOUGH = 3  # characters that repeat a question and no mere particle of it
+_EXISTS = re.compile(
+    r"\W*(?:is|are|was|were)\s+there\b|\W*(?:can|do)\s+you\s+see\b|\W*(?:does|do)\b[^?]*\bhave\b", re.IGNORECASE
+)
+_DEGREE = re.compile(
+    r"\b(?:half|almost|nearly|partly|partially|somewhat|mostly)\s+\w+|半|几乎|差不多|部分", re.IGNORECASE
+)
+_ABOUT = 0.6  # share of the question in a denial that need not name its subject
 AFFIRMS, DENIES, ALL = 0.75, 0.5, 0.99
 """Shares of the question's words that a clause names at least: to affirm with four words or more, to deny, else."""
+CLEAR = 0.75
+"""The share in a denial that contradicts a Yes before it."""
 
 
 class Asked(NamedTuple):
@@ -66,6 +81,7 @@ class Asked(NamedTuple):
     subject: frozenset[str]
     core: str
     negated: bool
+    question: str = ""
 
 
 @lru_cache(maxsize=4096)
@@ -82,7 +98,7 @@ def asked_for(question: str | None) -> Asked:
     ordered = sorted(words, key=lambda word: _place(word, plain))
     size = 2 if ordered and not ordered[0].isascii() else 1
     subject = ordered[:size] if len(ordered) > size else []
-    return Asked(words, frozenset(subject), core, _NEGATED_ASKED.search(plain) is not None)
+    return Asked(words, frozenset(subject), core, _NEGATED_ASKED.search(plain) is not None, question or "")
 
 
 def _place(word: str, text: str) -> int:
@@ -90,10 +106,21 @@ def _place(word: str, text: str) -> int:
     return place if place >= 0 else len(text)
 
 
-def polarity(sentence: str, asked: Asked) -> str | None:
-    """Return Yes or No where a sentence answers what is asked, else None."""
+def polarity(sentence: str, asked: Asked, least: float = DENIES) -> str | None:
+    """Return Yes or No where a sentence answers what is asked, else None.
+
+    Args:
+        sentence: A sentence of the prediction.
+        asked: What was asked.
+        least: The share of the question's words that a denial names.
+    """
+    if _DEGREE.search(sentence) and not _DEGREE.search(asked.question):
+        return None
     if not asked.words or _CONDITION.search(sentence) or HEDGE.search(sentence):
         return None
+    quoted = _QUOTED.findall(asked.question)
+    if len(quoted) == 1 and _ASKS_WORDS.search(asked.question):
+        return _says_quoted(sentence, quoted[0])
     if asked.negated:
         first = re.split(r"[,;。]", sentence)[0].strip()
         repeats = len(first) >= _LONG_ENOUGH and (first in asked.core or asked.core in sentence)
@@ -107,8 +134,24 @@ def polarity(sentence: str, asked: Asked) -> str | None:
     share, _, unit = max(scored)
     named = content(unit) | known
     negations = len(_NEGATION.findall(unit))
-    if negations == 1 and share >= DENIES and asked.words & content(unit):
-        return "No"
+    if negations == 1 and share >= least and asked.words & content(unit):
+        if asked.subject - named and any(named & _OPPOSITES.get(word, frozenset()) for word in asked.subject):
+            return None  # the woman, not the man
+        told = asked.words - asked.subject
+        if asked.core.isascii() and told and not told & named and not _EXISTS.match(asked.core):
+            return None  # "17 has no divisors" is not about being prime
+        denying = next((clause for clause in units[1:] if _NEGATION.search(clause)), unit)
+        affirming = [
+            clause
+            for clause in units[1:]
+            if clause != denying and re.match(r"\W*(?:so\s+|thus\s+)?(?:it|they|he|she)\b", clause)
+        ]
+        if told and not told & content(denying) and any(told & content(clause) for clause in affirming):
+            return None  # "has no divisors, so it is prime"
+        about = asked.subject & named or share >= _ABOUT or not asked.subject or not asked.core.isascii()
+        return "No" if about else None
+    if placed_elsewhere(sentence, asked.question) or swapped(sentence, asked.core):
+        return None
     if negations or (len(unit.split()) < 2 and unit.isascii()):
         return None
     missing = asked.words - named
@@ -117,6 +160,37 @@ def polarity(sentence: str, asked: Asked) -> str | None:
     if any(other in named for word in missing for other in _OPPOSITES.get(word, ())):
         return None
     return "Yes" if share >= (AFFIRMS if len(asked.words) >= 4 else ALL) else None
+
+
+def _says_quoted(sentence: str, wanted: str) -> str | None:
+    """Return whether a sentence says that a text reads as the question quotes it; None where it says neither."""
+    place = sentence.lower().find(wanted.lower())
+    if place < 0:
+        return None
+    start = max((match.end() for match in _CLAUSES.finditer(sentence, 0, place)), default=0)
+    negations = len(
+        _NEGATION.findall(sentence[start:place] + " " + _NOT_LATER.sub("", sentence[place + len(wanted) :]))
+    )
+    return {0: "Yes", 1: "No"}.get(negations)
+
+
+def one_word(text: str, asked: Asked) -> str | None:
+    """Return Yes or No for a word or two: the question's own ("Higher."), or its contrary ("Different")."""
+    said = content(text)
+    if asked.negated or len(text.split()) > 2 or not said or not text.isascii() or re.search(r"\bor\b", asked.core):
+        return None
+    ordered = sorted(asked.words, key=lambda word: _place(word, asked.core))
+    if len(said) == 1 and said <= asked.words and said != {ordered[0]} and said & set(_OPPOSITES):
+        return "Yes"
+    opposed = {other for word in asked.words for other in _OPPOSITES.get(word, ())}
+    return "No" if said & opposed and said - opposed <= asked.words else None
+
+
+def denies(sentence: str, asked: Asked) -> bool:
+    """Return whether one clause of a sentence clearly denies what is asked."""
+    return any(
+        polarity(clause, asked, CLEAR) == "No" for clause in _CLAUSES.split(sentence) if clause and clause.strip()
+    )
 
 
 def _opposites() -> dict[str, frozenset[str]]:

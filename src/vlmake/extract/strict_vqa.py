@@ -6,8 +6,11 @@ from vlmake.extract.answer import Extraction, unresolved
 from vlmake.extract.strict import core, final_text, last_field
 from vlmake.extract.strict_clean import Plain, emphasised, last_box, stripped
 from vlmake.extract.strict_discourse import CONCLUDES, HEDGE, REFUSAL, after_retraction, sentences
-from vlmake.extract.strict_frames import ASKS_NUMBER, answer_in
+from vlmake.extract.strict_figures import ASKS_NUMBER
+from vlmake.extract.strict_frames import answer_in
 from vlmake.extract.strict_overlap import content, coverage
+from vlmake.extract.strict_vqa_fits import fits, of_the_kind
+from vlmake.extract.strict_vqa_labels import ANSWER_HEADING, LABELLED, closing, labelled, of_several
 from vlmake.extract.strict_vqa_peel import (
     announced,
     named_field,
@@ -34,6 +37,8 @@ from vlmake.extract.strict_vqa_shapes import (
 from vlmake.extract.strict_yes_no import read_yes_no
 
 _TRIES = 12  # declarations that are looked at, from the last on
+_FEW_WORDS = 7  # words up to which a text without a verb is a phrase
+_BARE = 100  # characters of a whole text that is taken as an answer
 _CLAUSE = 2000  # characters in which a declaration says what it declares
 # What may stand before an answer. A declaration inside a longer text counts only where a sentence or clause starts.
 _DECLARATION = re.compile(
@@ -47,7 +52,6 @@ _DECLARATION = re.compile(
     r"|(?:^|(?<=[\n。!?,:]))\s*(?:所以|因此|故)?[,]?\s*(?:最终|正确)?(?:答案|回答|答)(?:应该|应)?(?:是|为|:)[\s:]*",
     re.IGNORECASE,
 )
-_LABELLED = re.compile(r"[ \t]*(?P<label>[^:\n\d\"]{1,40}):[ \t]*(?P<value>[^:\n|][^\n|]{0,200})")
 _READ_ALL = re.compile(
     r"\b(?:transcribe|transcription|ocr|read\s+(?:out|all|the\s+text)|all\s+(?:the\s+)?(?:text|words)|what\s+(?:is"
     r"|are)\s+(?:the\s+)?(?:text|words|written|covered)"
@@ -71,9 +75,6 @@ _SENTENCE_LIKE = re.compile(
     re.IGNORECASE,
 )
 _CORRECTED = re.compile(r"(?<=[.!?…])\s+no,\s+|\bor\s+rather,?\s", re.IGNORECASE)
-_ANSWER_HEADING = re.compile(
-    r"\W*(?:(?:final|short|my)\s+)?(?:answer|result|conclusion|答案|结论|回答)\W*", re.IGNORECASE
-)
 _REASON = re.compile(
     r"(?:,\s*|\s+)(?:because|since|as\s+(?:the|it|there|shown|indicated|seen)|which|given\s+that|based\s+on"
     r"|according\s+to)\s.*$|,因为.*$|(?<![\d)\s])\s+[-–—]\s+(?!\d).*$",
@@ -106,6 +107,8 @@ _ADVERBIAL = re.compile(
     r"|since|as|because|if|with|to|by|for)\b|(?:所以|因此|根据|从|由|综上|图中|在)",
     re.IGNORECASE,
 )
+_SUBJECT_FIRST = re.compile(r"\W*(?:you|we|they|he|she|i|people|everyone)\s+\w+\s+\w+", re.IGNORECASE)
+_MORE_GUESSES = re.compile(r"\W*(?:or\s+)?(?:maybe|perhaps|possibly|or)\b|\W*(?:也可能|或者|也许)", re.IGNORECASE)
 _EXPLAINS = re.compile(r"\b(?:explanation|reason|because|since|see|note)\b|[.!?]\s*$", re.IGNORECASE)
 
 
@@ -220,12 +223,14 @@ def _undeclared(plain: Plain, marked: Plain, question: str | None) -> Extraction
         plain, text, spans = once, once.text, sentences(once.text)
     if question and (problem := says_nothing(text, question)):
         return unresolved(problem)
+    if len(spans) > 1 and any(_MORE_GUESSES.match(text[slice(*span)]) for span in spans[1:]) and not reads_out:
+        return unresolved("several_answers")
     if is_cut(text, spans):
         return unresolved("truncated")
     if question is None:
         return tidied(without_lead(plain), "whole_text") or unresolved("empty")
-    if len(spans) == 1 and (labelled := _labelled(plain, question)):
-        return labelled
+    if len(spans) == 1 and (value := labelled(plain, question)):
+        return value
     head = _HEAD.match(text)
     if (
         head
@@ -238,23 +243,28 @@ def _undeclared(plain: Plain, marked: Plain, question: str | None) -> Extraction
     ):
         return tidied(plain.part(*head.span(1)), "first_words") or unresolved("empty")
     if len(spans) == 1 and is_short(text):
-        if framed := _framed(plain, question) or _either(plain, question):
+        if framed := _either(plain, question) or _framed(plain, question):
             return framed
         bare = without_lead(plain)
         if (
             bare is plain
             and not reads_out
             and (IS_SENTENCE.match(text) or repeats(text, question) or says_chinese(text, question))
+            and (VERB.search(text) or IS_SENTENCE.match(text) or not text.isascii() or len(text.split()) > _FEW_WORDS)
             and not ASKS_TEXT.search(question)
         ):
             return unresolved("sentence")
         if ASKS_NUMBER.search(question) and re.search(r"\w\s+or\s+\w", text):
             return unresolved("several_answers")
+        if text.count(":") > 1 and re.search(r":\s[^:]+[,;]\s[^:]+:\s", text):
+            return of_several(plain, question) or unresolved("several_answers")
+        if not reads_out and not ASKS_TEXT.search(question) and _SUBJECT_FIRST.match(text):
+            return unresolved("sentence")
         return tidied(bare, "short_text") or unresolved("empty")
     if len(spans) > 1 and is_bare(text[slice(*spans[0])]) and "\n|" not in text and not text.startswith(("|", "-")):
         first = plain.part(*spans[0])
         rest = text[spans[0][1] :]
-        heading = _ANSWER_HEADING.fullmatch(first.text.strip()) or content(first.text) <= content(question)
+        heading = ANSWER_HEADING.fullmatch(first.text.strip()) or content(first.text) <= content(question)
         if (
             len(spans) == 2
             and not heading
@@ -270,22 +280,13 @@ def _undeclared(plain: Plain, marked: Plain, question: str | None) -> Extraction
             and not content(first.text) <= content(question)
         ):
             return tidied(first, "first_words") or unresolved("empty")
-    return _closing(plain, question) or _restated(plain, marked, question) or _whole(plain, question, reads_out)
-
-
-def _closing(plain: Plain, question: str) -> Extraction | None:
-    """Return a short last line that a heading or a line ending in a colon announces."""
-    lines = [match.span() for match in re.finditer(r"[^\n]*\S[^\n]*", plain.text)]
-    if len(lines) < 2 or not is_bare(plain.text[slice(*lines[-1])]) or plain.text[lines[-1][0]] in "|-":
-        return None
-    before = plain.text[slice(*lines[-2])].strip()
-    heading = (content(before) and content(before) <= content(question)) or _ANSWER_HEADING.fullmatch(before)
-    return tidied(plain.part(*lines[-1]), "labelled") if before.endswith(":") or heading else None
+    return closing(plain, question) or _restated(plain, marked, question) or _whole(plain, question, reads_out)
 
 
 def _whole(plain: Plain, question: str, reads_out: bool) -> Extraction:
     answer = tidied(without_lead(plain), "full_text" if reads_out else "whole_text") or unresolved("empty")
-    if reads_out or (len(sentences(plain.text)) == 1 and not VERB.search(plain.text)):
+    bare = not VERB.search(plain.text) and not _SENTENCE_LIKE.search(plain.text) and len(plain.text) <= _BARE
+    if reads_out or (len(sentences(plain.text)) == 1 and bare and of_the_kind(plain.text, question)):
         return answer
     return unresolved("several_sentences" if len(sentences(plain.text)) > 1 else "sentence")
 
@@ -309,19 +310,23 @@ def _restated(plain: Plain, marked: Plain, question: str) -> Extraction | None:
         inside = [piece for piece in bold if sentence.places[0] <= piece.places[0] <= sentence.places[-1]]
         said, rule = answer_in(sentence, question, alone=len(spans) == 1), "restated"
         whole = len(inside) == 1 and len(inside[0].text.strip(FRAME)) > 0.8 * len(sentence.text.strip(FRAME))
-        if len(inside) == 1 and not (whole and said) and content(inside[0].text) - asked | ({"1"} if not content(inside[0].text) else set()):
+        if (
+            len(inside) == 1
+            and not (whole and said)
+            and content(inside[0].text) - asked | ({"1"} if not content(inside[0].text) else set())
+        ):
             said, rule = stripped(inside[0], FRAME), "emphasised"
         if (
             said is None
-            and (labelled := _LABELLED.fullmatch(sentence.text.strip("- .")))
-            and coverage(asked, labelled["label"]) > 0
+            and (labelled_part := LABELLED.fullmatch(sentence.text.strip("- .")))
+            and coverage(asked, labelled_part["label"]) > 0
         ):
-            offset = sentence.text.index(labelled["value"], sentence.text.index(":"))
-            said, rule = sentence.part(offset, offset + len(labelled["value"])), "labelled"
+            offset = sentence.text.index(labelled_part["value"], sentence.text.index(":"))
+            said, rule = sentence.part(offset, offset + len(labelled_part["value"])), "labelled"
         concludes = CONCLUDES.match(sentence.text.strip()) is not None
         if concludes and said is None and place == len(spans) - 1:
             return None  # the conclusion says something else than the sentences before
-        if said is not None and said.text:
+        if said is not None and said.text and fits(said, sentence, question):
             weight = (
                 coverage(asked, sentence.text)
                 + concludes
@@ -330,6 +335,8 @@ def _restated(plain: Plain, marked: Plain, question: str) -> Extraction | None:
             best.append((weight, place, said, rule))
     if not best:
         return None
+    if len(spans) <= 3 and _contrary([entry[2].text for entry in best if entry[0] >= 0.5 and entry[3] != "labelled"]):
+        return unresolved("contradiction")
     weight, _, said, rule = max(best, key=lambda entry: entry[:2])
     if _ALTERNATIVES.search(said.text) and not _ALTERNATIVES.search(question):
         return unresolved("several_answers")
@@ -337,6 +344,13 @@ def _restated(plain: Plain, marked: Plain, question: str) -> Extraction | None:
     if weight < 0.5 or (len(rivals) > 1 and len(spans) <= 3 and weight < 1.4):
         return unresolved("several_answers")
     return tidied(said, rule)
+
+
+def _contrary(answers: list[str]) -> bool:
+    """Return whether answers of several sentences are not all the same one, told at more or less length."""
+    texts = [text.lower() for text in answers]
+    longest = max(texts, key=len, default="")
+    return any(not (content(text) & content(longest)) and text not in longest for text in texts)
 
 
 def _framed(plain: Plain, question: str) -> Extraction | None:
@@ -357,7 +371,11 @@ def _framed(plain: Plain, question: str) -> Extraction | None:
         said = plain.part(lead.end(), len(plain.text))
     if said is not None and _ALTERNATIVES.search(said.text) and not _ALTERNATIVES.search(question):
         return unresolved("several_answers")
-    return tidied(said, "restated") if said is not None and said.text else None
+    if said is None or not said.text:
+        return None
+    if fits(said, plain, question):
+        return tidied(said, "restated")
+    return unresolved("sentence") if VERB.search(plain.text) or says_chinese(plain.text, question) else None
 
 
 def _either(plain: Plain, question: str) -> Extraction | None:
@@ -371,17 +389,3 @@ def _either(plain: Plain, question: str) -> Extraction | None:
         for place in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", plain.text, re.IGNORECASE)
     ]
     return tidied(plain.part(*named[0].span()), "restated") if len(named) == 1 else None
-
-
-def _labelled(plain: Plain, question: str) -> Extraction | None:
-    """Return the value in "Key: value" where the question names the key, or its initials."""
-    match = _LABELLED.fullmatch(plain.text)
-    if not match:
-        return None
-    label = match["label"].strip()
-    initials = "".join(word[0] for word in re.findall(r"[A-Za-z]+", question)).lower()
-    asked = set(re.findall(r"\w+", question.lower()))
-    named = (content(label) and content(label) <= content(question)) or set(re.findall(r"\w+", label.lower())) <= asked
-    if not named and not (label.isupper() and len(label) in (2, 3) and label.lower() in initials):
-        return None
-    return tidied(plain.part(*match.span("value")), "labelled")

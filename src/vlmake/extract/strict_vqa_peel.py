@@ -19,6 +19,17 @@ _GLOSS = re.compile(
     r"(?P<kept>[^()\u4e00-\u9fff]+?)\s*\([^()]*[\u4e00-\u9fff][^()]*\)"
     r"|(?P<kept_zh>[^()A-Za-z]+?)\s*\([A-Za-z][^()\u4e00-\u9fff]*\)"
 )
+_ECHO = 24  # characters that a text shares with its question by no chance
+_HEADING = re.compile(
+    r"\W*(?:(?:final|short|my|the)\s+)?(?:answer|result|response|答案|回答|结论)\W*\n\s*(?=\S)", re.IGNORECASE
+)
+_NOT_CERTAIN = re.compile(
+    r"\W*(?:(?:I'm|I\s+am|I\s+can't\s+be|I\s+cannot\s+be|it's|it\s+is)\s+(?:not\s+)?(?:(?:completely|entirely|fully|quite"
+    r"|totally|absolutely|a\s+hundred\s+percent|100\s?%|very|too)\s+)?(?:sure|certain|hard\s+to\s+(?:tell|say)|difficult"
+    r"\s+to\s+(?:tell|say))[^,.;\n]{0,50}|(?:虽然|尽管)?(?:我)?(?:不(?:太|是很|能完全|能百分之百)?确定|看不太清)[^,。;\n]{0,12})"
+    r"[,;]\s*(?:but|though|但是?|不过)[\s,]*(?=\S)",
+    re.IGNORECASE,
+)
 _LONGEST_PERIOD = 6  # words that a text says over and over
 _INSTRUCTION = re.compile(
     r"\s*(?:please\s+)?(?:answer|respond|reply)\s+(?:the\s+question\s+)?(?:using|with|in)\s+(?:only\s+)?(?:a\s+"
@@ -31,6 +42,9 @@ _COURTESY = re.compile(
     r"|good\s+question|okay|ok|no\s+problem|thanks?[^.!\n]{0,40}|当然|好的|你好|没问题)"
     r"(?:\s+there)?[!.,。]+\s*)+|-\s+(?![^\n]*\n)|a:\s+",
     re.IGNORECASE,
+)
+_OPINION = re.compile(
+    r",\s*(?:I\s+(?:think|believe|guess|suppose)|probably|most\s+likely|it\s+seems)[.!]?$", re.IGNORECASE
 )
 _OFFER = re.compile(
     r"(?<=[.!?。\n])\s*(?:let\s+me\s+know|i\s+hope|hope\s+this|feel\s+free|if\s+you\s+(?:have|need)"
@@ -66,6 +80,8 @@ def without_question(plain: Plain, question: str | None) -> Plain:
     asked = plain_text(question or "")
     while asked and plain.text.lower().startswith(asked.lower()):
         plain = stripped(plain.part(len(asked), len(plain.text)), " \t\r\n")
+    if len(plain.text) > _ECHO and plain.text.strip(FRAME).lower() in asked.lower():
+        return plain.part(0, 0)
     label = re.match(r"\s*(?:question|q|问题|问)\s*:\s*", plain.text, re.IGNORECASE)
     start = label.end() if label else 0
     if asked and plain.text[start : start + len(asked)].lower() == asked.lower():
@@ -79,6 +95,9 @@ def without_courtesy(plain: Plain) -> Plain:
         plain = plain.part(instruction.end(), len(plain.text))
     if only := _LIST_OF_ONE.fullmatch(plain.text):
         plain = plain.part(*only.span(1))
+    for pattern in (_HEADING, _NOT_CERTAIN):
+        if lead := pattern.match(plain.text):
+            plain = plain.part(lead.end(), len(plain.text))
     lead = _COURTESY.match(plain.text)
     if lead and plain.text[lead.end() :].strip():
         plain = stripped(plain.part(lead.end(), len(plain.text)))
@@ -144,6 +163,8 @@ def _without_gloss(plain: Plain) -> Plain:
 
 def tidied(plain: Plain, rule: str) -> Extraction | None:
     """Return the tidied text as the answer; None when nothing is left."""
+    if (opinion := _OPINION.search(plain.text.rstrip())) and opinion.start():
+        plain = plain.part(0, opinion.start())
     kept = _bare(_without_gloss(plain))
     if not kept.text:  # an answer that is punctuation alone, such as "?"
         kept = stripped(plain)

@@ -96,6 +96,12 @@ def says_nothing(text: str, question: str) -> str | None:
         return "no_answer"
     if re.fullmatch(r"\W*(?:yes|no|not\s[\w\s]{1,30})\W*", text, re.IGNORECASE) and WH.search(question):
         return "no_answer"
+    if (
+        re.fullmatch(r"\W*(?:the|an?|it|this|that|is|are|of|and|in|on|to|there|图中|这|的|是)\W*", text, re.IGNORECASE)
+        and text != "A"
+        and not ASKS_TEXT.search(question)
+    ):
+        return "no_answer"
     titled = ASKS_TEXT.search(question) or _TITLED.search(question) or re.search(r"\bor\b", question)
     if (
         not titled

@@ -10,12 +10,14 @@ from vlmake.extract.strict import core, final_text, last_field
 from vlmake.extract.strict_clean import Plain, last_box
 from vlmake.extract.strict_confidence import found
 from vlmake.extract.strict_discourse import CONCLUDES, HEDGE, REFUSAL, after_retraction, breaks_off, sentences
-from vlmake.extract.strict_statement import Asked, asked_for, echoed, polarity
+from vlmake.extract.strict_overlap import content
+from vlmake.extract.strict_polar import coded, counted, not_seen, placed_elsewhere
+from vlmake.extract.strict_statement import Asked, asked_for, denies, echoed, one_word, polarity
 
-_YES = r"yes|yeah|yep|true|correct|affirmative"
-_NO = r"no|nope|false|incorrect|negative|wrong"
-_YES_ZH = r"是的|是|对的|对|正确|有的|有|存在|可以|能|会|属于|真"
-_NO_ZH = r"不是|不对|不正确|没有|不存在|不能|不可以|不会|不属于|否|不|错误|错|没|假"
+_YES = r"yes|yeah|yep|yup|true|correct|affirmative"
+_NO = r"no|nope|nah|false|incorrect|negative|wrong"
+_YES_ZH = r"是的|是|对的|对|没错|嗯|正确|有的|有|存在|可以|能|会|属于|真"
+_NO_ZH = r"不是|不对|不正确|并没有|没有|不存在|不能|不可以|不会|不属于|否|不|错误|错|没|假"
 _EITHER = rf"(?:{_YES}|{_NO})"
 _SIGNS = {**dict.fromkeys("✅✔✓☑√👍", "Yes"), **dict.fromkeys("❌✘✗✖×🚫👎", "No")}
 
@@ -45,7 +47,7 @@ _VERDICT = re.compile(
     rf"(?:(?:^|[.!?。;,:\n\"✅❌✔✘×√'(\[]|-|–|—|\b(?:is|so|say|think|therefore|thus|hence|guess|believe|definitely"
     rf"|certainly|probably|likely"
     rf"|simply|just|clearly|absolutely|not|a))\s*)"
-    rf"(?<![\w-])(?P<word>{_EITHER})(?=\s*(?:[.,;:!?\"')\]\n]|$|—|–|-\s|[\u4e00-\u9fff]|\s+(?:{_GOES_ON})\b))(?!-\w)",
+    rf"(?<![\w-])(?P<word>{_EITHER})(?=\s*(?:[.,;:!?\"'()\]\n]|$|—|–|-\s|[\u4e00-\u9fff]|\s+(?:{_GOES_ON})\b))(?!-\w)",
     re.IGNORECASE,
 )
 _NEGATED = re.compile(
@@ -55,12 +57,12 @@ _NEGATED = re.compile(
 _VERDICT_ZH = re.compile(
     rf"(?:^|[.!?。;,:\n\"'(\[])\s*(?P<word>{_NO_ZH}|{_YES_ZH})(?=\s*(?:[.,;:!?\"')\]\n。、]|$)|的?(?:[,.。!]|$))"
 )
-_LEADING_ZH = re.compile(r"^[\s\"'(\[]*(?P<word>不是|没有|不对|不存在|是的|对的|有的)(?!可能|错)")
+_LEADING_ZH = re.compile(r"^[\s\"'(\[]*(?P<word>不是|并?没有|不对|不存在|是的|对的|有的|没错|嗯(?=[,。!]))(?!可能|错)")
 # Words that answer without yes or no, at the start of a text.
 _OPENING = re.compile(
     r"^\W*(?:(?P<no>not\s+(?:really|quite|exactly|at\s+all|necessarily\s+no|yet)|(?:absolutely|definitely"
     r"|certainly|clearly|most\s+likely|probably|unfortunately|of\s+course)\s+not"
-    r"|I\s+don't\s+(?:think|believe)\s+so|not\s+that\s+I\s+can\s+see|it\s+(?:doesn't|does\s+not)\s+(?:look|seem"
+    r"|I\s+don't\s+(?:think|believe)\s+so|not\s+that\s+I\s+can\s+see|hardly(?=\s*[.,;!])|barely(?=\s*[.,;!])|far\s+from\s+it|nowhere\s+near|it\s+(?:doesn't|does\s+not)\s+(?:look|seem"
     r"|appear)(?:\s+(?:like\s+it|so|that\s+way))|(?:it|he|she|they|there|that|this)\s+(?:(?:is|are|was|were|does"
     r"|do|did|has|have|can)(?:n't|\s+not)|cannot)(?=\s*[.:,;!]|\s*$)"
     r"|there\s+(?:is|are)\s+none)"
@@ -84,12 +86,21 @@ _THERE_IS = re.compile(
 )
 _ASKED = re.compile(r"^\W*(?:is|are)\s+there\s+(?:an?\s+|any\s+|the\s+|some\s+)?(?P<thing>[\w-]+)", re.IGNORECASE)
 _LIST_ITEM = re.compile(r"^[ \t]*(?:[-•|]|\d+[.)]|\([a-z]\)).*$", re.MULTILINE)
+_SHORT_TEXT = 120  # characters of a text whose last clause may echo the question
 _FEW = 3  # sentences in which a verdict anywhere is the text's
 _TRUTH = re.compile(
     r"(?:说法|描述|表述|观点|结论|陈述|命题)(?:是|为)?(?:(?P<no>不(?:正确|准确|成立|对|符合|属实)|错误|错的|有误)"
     r"|正确|准确|成立|符合|属实|对(?=[。,的]|$))"
     r"|\b(?:statement|claim|assertion|caption|description)\s+is\s+(?P<not>not\s+|in(?=correct|accurate)|un(?=true)"
     r"|(?=false|wrong))?(?:correct|accurate|true|false|wrong|right)\b",
+    re.IGNORECASE,
+)
+_HAS = re.compile(r"\s*(?P<word>有)(?=\s*[A-Za-z一两几个,。只])(?![点些时]|[^,。]{0,6}可能)")
+_TURNS = re.compile(r"\W*(?:however|but|yet|although|actually|但是?|然而|不过|可是)[,\s]*", re.IGNORECASE)
+_QUOTED_ANY = re.compile(r"[\"“「][^\"”」\n]{1,80}[\"”」]")
+_ANSWERS_ITSELF = re.compile(r"(?P<asked>[^.?!\n]{6,200})\?\s*(?P<word>yes|no)\b(?=\s*[.,!;]|\s*$)", re.IGNORECASE)
+_OPEN_PAIR = re.compile(
+    r"(?:answer|verdict|conclusion|答案|回答)\s*(?:is|:|是|为)\s*[\"'(\[]*(?:yes\s*(?:/|or)\s*no|no\s*(?:/|or)\s*yes|是\s*[/或]\s*否)",
     re.IGNORECASE,
 )
 _REACH = 48  # characters before a word in which its negation can stand
@@ -147,6 +158,10 @@ def _read(plain: Plain, asked: Asked, question: str | None) -> Extraction:
     blank = lambda match: " " * len(match[0])  # noqa: E731  # places must not move
     paired = _PAIR.sub(blank, plain.text)
     text = _QUOTED.sub(blank, paired)
+    if _OPEN_PAIR.search(plain.text):
+        return unresolved("both_words")
+    if itself := [m for m in _ANSWERS_ITSELF.finditer(text) if question and content(m["asked"]) >= asked.words]:
+        return _found(plain, _mention(itself[-1], "word"), "verdict")
     declared = list(_declared(paired))
     if declared:
         return _last_declared(plain, declared)
@@ -167,8 +182,11 @@ def _read(plain: Plain, asked: Asked, question: str | None) -> Extraction:
     if truth := _TRUTH.search(text):
         denied = truth["no"] is not None or truth["not"] is not None
         return found("No" if denied else "Yes", "statement", plain, *truth.span())
-    stated = _stated(plain, asked)
-    if stated:
+    if (answer := coded(plain.text, question or "")) or (answer := one_word(plain.text, asked)):
+        return found(answer, "statement", plain, 0, len(plain.text))
+    if absent := not_seen(text, asked.words):
+        return found("No", "statement", plain, *absent.span())
+    if stated := _counted(plain, question) or _stated(plain, asked):
         return stated
     return _weak(plain, text, verdicts, asked, question) or unresolved("both_words" if paired != plain.text else "none")
 
@@ -186,6 +204,8 @@ def _weak(plain: Plain, text: str, verdicts: list[_Mention], asked: Asked, quest
         return _found(plain, loose[-1], "verdict")
     if (leading := _LEADING_ZH.match(text)) and not asked.negated:
         return _found(plain, _mention(leading, "word"), "leading_word")
+    if re.search("有没有|有无|有[^?？]*吗", question or "") and (has := _HAS.match(text)):
+        return found("Yes", "leading_word", plain, *has.span("word"))
     if REFUSAL.search(text):
         return unresolved("refusal")
     return _there_is(plain, question)
@@ -206,23 +226,22 @@ def _last_declared(plain: Plain, declared: list[_Mention | None]) -> Extraction:
 
 def _checked(plain: Plain, leading: _Mention, asked: Asked, verdicts: list[_Mention]) -> Extraction:
     """Return the verdict with which a text begins, unless its first sentence or a later verdict says the contrary."""
-    spans = sentences(plain.text[leading.end :])
-    first = plain.text[leading.end :][slice(*spans[0])] if spans else ""
-    if not first.strip(" .,!。"):
-        first = plain.text[leading.end :][slice(*spans[1])] if len(spans) > 1 else ""
-    stated = polarity(first.strip(" ,.;:!。"), asked)
+    rest = _QUOTED_ANY.sub(lambda match: " " * len(match[0]), plain.text[leading.end :])
+    said = [rest[slice(*span)].strip(" ,.;:!。") for span in sentences(rest)]
+    first = next((sentence for sentence in said[:2] if sentence), "")
     said_first = next(
         (v for v in verdicts if v is not leading and len(plain.text[leading.end : v.start].split()) <= 1), None
     )
     if said_first and said_first.answer != leading.answer:
         return unresolved("contradiction")
-    if stated == "No" and leading.answer == "Yes":
+    if leading.answer == "Yes" and denies(first, asked):
         return unresolved("contradiction")
-    later = [
-        polarity(plain.text[leading.end :][slice(*span)], asked)
-        for span in spans[1:]
-        if CONCLUDES.match(plain.text[leading.end :][slice(*span)].strip())
-    ]
+    later: list[str | None] = []
+    for sentence in said[1:]:
+        if CONCLUDES.match(sentence):
+            later.append(polarity(sentence, asked))
+        elif turn := _TURNS.match(sentence):
+            later.append("No" if denies(sentence[turn.end() :], asked) else None)
     if any(answer and answer != leading.answer for answer in later):
         return unresolved("contradiction")
     return _found(plain, leading, "verdict")
@@ -265,6 +284,13 @@ def _stated(plain: Plain, asked: Asked) -> Extraction | None:
     first = re.match(r"[^,;。.!?]{1,12}", text)
     spans = sentences(text)
     echo = echoed(first[0], asked) if first else None
+    if (
+        not echo
+        and len(text) <= _SHORT_TEXT
+        and (closing_clause := re.search(r"[^,;:。.!?]{1,12}(?=[.。!]?\s*$)", text))
+    ):
+        first = closing_clause
+        echo = echoed(first[0], asked)
     said = [(None if text[end - 1] == "?" else polarity(text[start:end], asked), start, end) for start, end in spans]
     answers = [(answer, start, end) for answer, start, end in said if answer]
     closing = [entry for entry in answers if CONCLUDES.search(text, *entry[1:])]
@@ -286,7 +312,7 @@ def _stated(plain: Plain, asked: Asked) -> Extraction | None:
 def _only_word(text: str) -> tuple[str, str] | None:
     """Return (answer, word) when the text is one word or sign of the lexicon, said once or over and over."""
     signs = {_SIGNS[letter] for letter in text if letter in _SIGNS}
-    word = text.strip("".join(_SIGNS) + " \t\r\n.,!\"'()[]。~").lower()
+    word = text.strip("".join(_SIGNS) + " \t\r\n.,!\"'()[]「」。~").lower()
     if not word and len(signs) == 1:
         sign = next(letter for letter in text if letter in _SIGNS)
         return signs.pop(), sign
@@ -325,11 +351,26 @@ def _words(text: str) -> Iterator[_Mention]:
             yield _mention(match, "word")
 
 
+def _counted(plain: Plain, question: str | None) -> Extraction | None:
+    """Return what the one sentence says that counts what the question compares."""
+    said = [(counted(plain.text[slice(*span)], question or ""), span) for span in sentences(plain.text)[:_FEW]]
+    answers = {answer for answer, _ in said if answer}
+    if len(answers) != 1 or HEDGE.search(plain.text):
+        return None
+    span = next(span for answer, span in said if answer)
+    return found(answers.pop(), "statement", plain, *_trim(plain.text, *span))
+
+
 def _there_is(plain: Plain, question: str | None) -> Extraction | None:
     """Return the answer to "Is there a dog?" that a statement about the same thing gives."""
     said = _THERE_IS.match(plain.text)
     asked = _ASKED.match(question or "")
-    if not said or not asked or said["thing"].lower() != asked["thing"].lower():
+    if (
+        not said
+        or not asked
+        or said["thing"].lower() != asked["thing"].lower()
+        or placed_elsewhere(plain.text, question or "")
+    ):
         return None
     return found("No" if said["no"] else "Yes", "statement", plain, *_trim(plain.text, *said.span()))
 

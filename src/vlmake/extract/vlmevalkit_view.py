@@ -17,11 +17,10 @@ from typing import Any
 import pandas as pd
 from pandas.io.parsers import TextParser  # type: ignore[attr-defined]  # the stubs leave it out
 
+from vlmake.spreadsheet_cells import start_of, utf16_units
+
 SCORED_COLUMNS = ("answer", "category", "l2-category", "split", "image_path", *string.ascii_uppercase)
 """The columns that scoring rules of any benchmark read; the others stay out, for speed."""
-
-CELL_UNITS = 32_767
-"""UTF-16 units that a spreadsheet cell holds."""
 
 LINK_UNITS = 2_079
 """Longest address, and longest part after its ``#``, that xlsxwriter writes as a link."""
@@ -110,11 +109,10 @@ def _text_cell(text: str, formulas: bool) -> Any:
         return 0
     if ":" in text and _LINK.match(text):
         address, _, anchor = text.partition("#")
-        if _units(address) > LINK_UNITS or _units(anchor) > LINK_UNITS:
+        if utf16_units(address) > LINK_UNITS or utf16_units(anchor) > LINK_UNITS:
             return ""
         text = _link_text(text)
-    if len(text) > CELL_UNITS // 2 and _units(text) > CELL_UNITS:
-        text = text.encode("utf-16-le", "surrogatepass")[: 2 * CELL_UNITS].decode("utf-16-le", "ignore")
+    text = start_of(text)
     if text.startswith("<r>") and text.endswith("</r>"):
         return ""  # taken for a formatted text, of which nothing comes back
     if text.isprintable() and "x" not in text:
@@ -137,7 +135,3 @@ def _link_text(text: str) -> str:
         path = text.replace("external:", "file:///", 1).replace("file:///", "", 1).replace("file://", "", 1)
         return path.replace("/", "\\")
     return text
-
-
-def _units(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

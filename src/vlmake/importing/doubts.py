@@ -5,15 +5,13 @@ after 32,767 units, an empty text and ``NA`` become the same blank, a column of 
 starts with ``=`` is a formula.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vlmake.journal import STATUSES
-from vlmake.predictions_io import Record
-
-CELL_UNITS = 32_767
-"""What a spreadsheet's cell holds, in UTF-16 units; some writers count characters instead."""
+from vlmake.predictions_io import Record, status_of
+from vlmake.spreadsheet_cells import CELL_UNITS, utf16_units
 
 BLANK_MEANS_NOTHING = frozenset({".xlsx", ".tsv", ".csv"})
 """Formats in which a blank cell is all that is left of '' as of a text that pandas reads as missing."""
@@ -26,7 +24,8 @@ EXPLANATIONS = {
     "formula": "stored as a formula: its text is imported, where pandas reads 0",
     "escaped": "control characters were held as escapes such as _x000D_: restored",
     "duplicate": "an index that is there more than once: the first row is imported",
-    "failed": "the tool's text for a call that failed: no prediction, imported as model_error",
+    "failed": "the tool's text for a call that failed: imported as the text it is, which other tools score as well",
+    "other_question": "asked about something else than the benchmark's row of that index",
 }
 """Every doubt, in the order in which it is reported."""
 
@@ -45,21 +44,38 @@ class ImportedRow:
     doubts: tuple[str, ...]
 
 
-def imported_rows(records: Iterable[Record], ending: str) -> list[ImportedRow]:
+@dataclass(frozen=True)
+class Asked:
+    """What the benchmark asks in one row, and its right answer, where it has them."""
+
+    question: str | None = None
+    answer: str | None = None
+
+
+def imported_rows(
+    records: Iterable[Record], ending: str, benchmark: Mapping[str, Asked] | None = None
+) -> list[ImportedRow]:
     """Return one row per index, in file order, each with its doubts.
 
-    ``ending`` is the file's, such as ``.xlsx``: it says what a blank cell means.
+    Args:
+        records: The rows of the file.
+        ending: The file's, such as ``.xlsx``: it says what a blank cell means.
+        benchmark: What each index asks, where that is known.
     """
+    known = benchmark or {}
     first: dict[str | None, Record] = {}
     repeated: set[str | None] = set()
     for record in records:
         if first.setdefault(record.index, record) is not record:
             repeated.add(record.index)
     floats = ending != ".xlsx" and _all_end_in_point_zero(list(first.values()))
-    return [_row(record, ending, index in repeated, floats) for index, record in first.items()]
+    return [
+        _row(record, ending, index in repeated, floats, known.get(str(index), Asked()))
+        for index, record in first.items()
+    ]
 
 
-def _row(record: Record, ending: str, repeated: bool, floats: bool) -> ImportedRow:
+def _row(record: Record, ending: str, repeated: bool, floats: bool, asked: Asked) -> ImportedRow:
     text, status, error = record.prediction, record.status, None
     doubts = ["duplicate"] if repeated else []
     if record.came_as == "number" or (floats and text):
@@ -73,14 +89,40 @@ def _row(record: Record, ending: str, repeated: bool, floats: bool) -> ImportedR
         doubts.append("cut")
     if text is not None and text.lstrip().startswith(_FAILURES):
         doubts.append("failed")
-        error, text, status = f"the imported file says: {' '.join(text.split())[:200]}", None, "model_error"
-    elif text is None:
+    if _is_other_question(record, asked):
+        doubts.append("other_question")
+    if text is None:
         status = status if status in ("model_error", "bad_image") else "model_error"
         error = "the imported file has no prediction here"
     elif status not in STATUSES or status in ("ok", "empty"):
-        status = "ok" if text.strip() else "empty"
+        status = status_of(text)
     ordered = tuple(kind for kind in EXPLANATIONS if kind in doubts)
     return ImportedRow(str(record.index), text, record.thinking or None, str(status), error, ordered)
+
+
+def _is_other_question(record: Record, asked: Asked) -> bool:
+    """Tell a row that was asked something else, or has another right answer, as far as both sides say."""
+    if record.question and asked.question:
+        return _compared(record.question) != _compared(asked.question)
+    return bool(record.answer and asked.answer) and not _same_answer(str(record.answer), str(asked.answer))
+
+
+def _compared(text: str) -> str:
+    """Return the start of a text without blanks: cells are cut, and line ends change on the way."""
+    return "".join(text.split())[:_COMPARED]
+
+
+_COMPARED = 1000
+
+
+def _same_answer(mine: str, theirs: str) -> bool:
+    """Tell equal answers: pandas writes 7 as 7.0 and a truth value in its own letters."""
+    if _compared(mine).casefold() == _compared(theirs).casefold():
+        return True
+    try:
+        return float(mine) == float(theirs)
+    except ValueError:
+        return False
 
 
 def _all_end_in_point_zero(records: Sequence[Record]) -> bool:
@@ -90,10 +132,13 @@ def _all_end_in_point_zero(records: Sequence[Record]) -> bool:
 
 
 def _fills_a_cell(text: str) -> bool:
-    """Tell a text as long as a cell, or one unit shorter where a cut through a character of two took all of it."""
+    """Tell a text as long as a cell, or one unit shorter where a cut through a character of two took all of it.
+
+    Some writers count characters, not units.
+    """
     if len(text) <= CELL_UNITS // 2 - 1:
         return False
-    units = len(text.encode("utf-16-le", "surrogatepass")) // 2
+    units = utf16_units(text)
     return CELL_UNITS in (len(text), units) or (units == CELL_UNITS - 1 and units != len(text))
 
 

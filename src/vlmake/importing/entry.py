@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from vlmake import paths
+from vlmake.entries import ModelEntry
 from vlmake.errors import VlmakeError
 from vlmake.layers import mapping, read_yaml
 from vlmake.registry import Registry
@@ -43,6 +44,24 @@ def refuse_name(name: str, registry: Registry, file: Path, folder: Path, replace
         raise VlmakeError(f"{file}: '{name}' is another entry; give the import another name with --as")
     if (own is not None or folder.exists()) and not replace:
         raise VlmakeError(f"'{name}' is imported already ({folder}); import it anew with --replace")
+
+
+def lock_of(file: Path) -> Path:
+    """Return the lock file that an import holds from its last look at the entries until its own is written."""
+    return file.with_name(f".{file.name}.lock")
+
+
+def refuse_not_imported(name: str, entry: ModelEntry, dataset: str) -> None:
+    """Raise VlmakeError for a dataset, by its registered name, of which an imported model has no predictions."""
+    if entry.backend != "replay" or entry.path is None:
+        return
+    folder = Path(entry.path)
+    there = sorted(file.stem for file in folder.glob("*.parquet"))
+    if there and dataset not in there:
+        raise VlmakeError(
+            f"'{name}' is imported and has no predictions of {dataset}, only of {', '.join(there)}; import a folder"
+            f" with all of them: `vlmake import DIR --as {name} --replace`"
+        )
 
 
 def write_entry(name: str, folder: Path, description: str, file: Path) -> None:

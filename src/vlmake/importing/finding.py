@@ -7,7 +7,7 @@ or end in ``.pkl``; lm-eval and lmms-eval leave sample logs; vlmake leaves ``DAT
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vlmake import paths
@@ -28,6 +28,7 @@ _ENDINGS: dict[Format, tuple[str, ...]] = {
 
 _RUN = re.compile(r"T\d{8}.*")
 _OWN = re.compile(rf"({paths.LIMITED_NAME})_predictions")
+_BESIDE = re.compile(rf"({paths.LIMITED_NAME})_(?:judged|score|timing|submission)\.[a-z]+")
 
 Names = Mapping[str, str]
 """The registered name behind every name and alias of a dataset."""
@@ -55,7 +56,7 @@ class Findings:
     left_out: Sequence[str]
 
 
-def find(source: Path, registry: Registry, dataset: str | None, form: Format) -> Findings:
+def find(source: Path, registry: Registry, dataset: str | None, form: Format, limit: int | None = None) -> Findings:
     """Return what there is to import.
 
     Args:
@@ -63,12 +64,13 @@ def find(source: Path, registry: Registry, dataset: str | None, form: Format) ->
         registry: Knows the datasets.
         dataset: Only this one, by its registered name; of a single file, what it is whatever its name.
         form: Only files of this format.
+        limit: The first rows only are asked for, whatever the file holds.
 
     Raises:
         VlmakeError: Nothing to import, predictions of several models, or nothing but pickles.
     """
     if source.is_file():
-        one = _single(source, registry, dataset)
+        one = _limited(_single(source, registry, dataset), limit)
         return Findings({one.dataset: one}, [])
     if not source.is_dir():
         raise VlmakeError(f"cannot read {source}: no such file or folder")
@@ -89,12 +91,16 @@ def find(source: Path, registry: Registry, dataset: str | None, form: Format) ->
     files = _newest(wanted, source)
     pickled = {name: file for name, file in pickled.items() if name not in files and dataset in (None, name)}
     hints = [*_in_parts(files, registry), *_hints(strange, names)]
-    files = {name: one for name, one in files.items() if not registry.datasets[name].parts}
+    files = {name: _limited(one, limit) for name, one in files.items() if not registry.datasets[name].parts}
     if not wanted and found:
         raise VlmakeError(f"{source} holds no {dataset}; it holds {', '.join(sorted({one.dataset for one in found}))}")
     if not files:
         raise VlmakeError(_nothing(source, dataset, pickled, hints))
     return Findings(files, [*hints, *(f"{file.name}: {_PICKLED}" for file in pickled.values())])
+
+
+def _limited(found: Found, limit: int | None) -> Found:
+    return found if limit is None else replace(found, limit=limit)
 
 
 _PICKLED = "a pickle, which is never opened, because loading one runs code; write it again as tsv or json"
@@ -135,7 +141,7 @@ def _single(file: Path, registry: Registry, dataset: str | None) -> Found:
     task = told.task if told is not None else None
     if task is None and is_sample_log(file):
         task = LoggedTask(dataset)
-    return Found(dataset, file, task=task)
+    return Found(dataset, file, task=task, limit=told.limit if told is not None else None)
 
 
 def dataset_names(registry: Registry) -> Names:
@@ -184,7 +190,7 @@ def _hints(strange: Sequence[Path], names: Names) -> list[str]:
     for file in strange[:_LOOKED_AT]:
         log = log_name(file)
         name = log.task if log else _split(file, names)[1]
-        if not name or file.suffix in PICKLES or _goes_on_after_a_dataset(name, names):
+        if not name or file.suffix in PICKLES or _is_our_own(file, names) or _goes_on_after_a_dataset(name, names):
             continue
         hint = did_you_mean(name, [*TASKS, *names] if log else names)
         if hint or log:
@@ -197,6 +203,12 @@ def _hints(strange: Sequence[Path], names: Names) -> list[str]:
 _MOST_HINTS = 5
 _LOOKED_AT = 100  # a search for like names takes milliseconds
 _PART_OF_A_NAME = re.compile(r"[A-Z0-9_]+")  # as in MMBench_DEV_EN_V11
+
+
+def _is_our_own(file: Path, names: Names) -> bool:
+    """Tell another result of vlmake's own runs: the scores, judged rows and timings beside the predictions."""
+    beside = _BESIDE.fullmatch(file.name)
+    return beside is not None and paths.parse_dataset(beside[1]).base in names
 
 
 def _goes_on_after_a_dataset(name: str, names: Names) -> bool:

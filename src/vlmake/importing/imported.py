@@ -6,7 +6,9 @@
 The tables hold nothing but what was predicted, so that equal predictions give equal bytes and keys.
 """
 
+import glob
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,14 +40,24 @@ def folder_of(work_dir: Path, name: str) -> Path:
     return work_dir / "imports" / name
 
 
+def lock_of(work_dir: Path) -> Path:
+    """Return the file that an import into a work directory holds while it writes."""
+    return work_dir / "imports" / ".lock"
+
+
 def table_of(folder: Path, dataset: str) -> Path:
     """Return the file of one dataset's predictions; ``dataset`` is its registered name without a limit."""
     return folder / f"{dataset}.parquet"
 
 
 def write_import(folder: Path, tables: Mapping[str, Sequence[ImportedRow]], record: Mapping[str, Any]) -> None:
-    """Write a whole import; the folder appears when it is complete, in place of an earlier one."""
+    """Write a whole import; the folder appears when it is complete, in place of an earlier one.
+
+    The caller holds ``lock_of``: what a killed import of that name left behind is removed.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.????????"):
+        shutil.rmtree(leftover)
     with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         made, earlier = Path(temporary) / "made", Path(temporary) / "earlier"
         for dataset, rows in tables.items():

@@ -13,9 +13,10 @@ from vlmake import __version__, paths
 from vlmake.digests import file_digest
 from vlmake.entries import DatasetEntry
 from vlmake.errors import VlmakeError
-from vlmake.importing.doubts import ImportedRow, count_doubts, imported_rows
+from vlmake.importing.doubts import Asked, ImportedRow, count_doubts, imported_rows
 from vlmake.importing.finding import Findings, Found
 from vlmake.importing.sample_logs import UnmatchedError, read_sample_log
+from vlmake.paths import LimitedName
 from vlmake.predictions_io import read_records
 
 _FIRST = 5  # how many rows a report names
@@ -23,10 +24,14 @@ _FIRST = 5  # how many rows a report names
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What is known of a benchmark's rows: their indices where it is decoded, else at most their number."""
+    """What is known of a benchmark's rows: what each index asks where it is decoded, else at most their number.
 
-    indices: Sequence[str] | None
+    ``why_unknown`` says why a decoded one could not be read.
+    """
+
+    asked: Mapping[str, Asked] | None
     rows: int | None
+    why_unknown: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,18 @@ def known_benchmark(dataset: str, entry: DatasetEntry, data_dir: Path) -> Benchm
     if not samples.is_file():
         return Benchmark(None, entry.rows)
     try:
-        listed = [str(index) for index in pq.read_table(samples, columns=["index"]).column("index").to_pylist()]
-    except (pa.ArrowInvalid, OSError) as error:
-        raise VlmakeError(f"{samples} is damaged ({error}); delete it, and a run decodes it again") from None
-    return Benchmark(listed, len(listed))
+        file = pq.ParquetFile(samples)
+        names = [name for name in ("question", "answer") if name in file.schema_arrow.names]
+        rows = file.read(columns=["index", *names]).to_pylist()
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
+        why = f"{samples} is damaged ({next(iter(str(error).splitlines()), '')}): not compared with it"
+        return Benchmark(None, entry.rows, why)
+    asked = {str(row["index"]): Asked(**{name: _text(row[name]) for name in names}) for row in rows}
+    return Benchmark(asked, len(asked))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def import_files(
@@ -59,7 +72,7 @@ def import_files(
         benchmarks: What is known of each dataset among them.
         index_field: The field of sample logs that holds the benchmark's index, if the user names one.
 
-    Raises VlmakeError for a damaged file, for predictions of other rows, and where no log can be matched at all.
+    Raises VlmakeError for a damaged file, and where no log can be matched at all.
     """
     done: dict[str, ImportedDataset] = {}
     unmatched: list[UnmatchedError] = []
@@ -75,7 +88,7 @@ def import_files(
 
 def _import_file(found: Found, benchmark: Benchmark, index_field: str | None) -> ImportedDataset:
     if found.task is None:
-        rows = imported_rows(read_records(found.file), found.file.suffix.lower())
+        rows = imported_rows(read_records(found.file), found.file.suffix.lower(), benchmark.asked)
     else:
         fields = (index_field,) if index_field else found.task.index
         rows = imported_rows(read_sample_log(found.file, fields, found.task.why), found.file.suffix)
@@ -83,6 +96,7 @@ def _import_file(found: Found, benchmark: Benchmark, index_field: str | None) ->
         raise VlmakeError(f"{found.file} holds no rows")
     report = {
         "file": found.file.name,
+        "limit": found.limit,
         "sha256": file_digest(found.file),
         "rows": len(rows),
         "status": dict(sorted(Counter(row.status for row in rows).items())),
@@ -94,20 +108,20 @@ def _import_file(found: Found, benchmark: Benchmark, index_field: str | None) ->
 
 def _compared(rows: Sequence[ImportedRow], benchmark: Benchmark, found: Found) -> dict[str, Any]:
     """Return which rows the benchmark has beyond the file, and the file beyond the benchmark."""
-    if benchmark.indices is None:
-        return {"expected_rows": benchmark.rows}
-    here, there = [row.index for row in rows], benchmark.indices[: found.limit]
+    if benchmark.asked is None:
+        said = {"not_compared": benchmark.why_unknown} if benchmark.why_unknown else {}
+        return {"expected_rows": _up_to(benchmark.rows, found.limit), **said}
+    here, there = [row.index for row in rows], list(benchmark.asked)[: found.limit]
     missing, more = _beyond(there, here), _beyond(here, there)
-    if len(more) == len(here):
-        raise VlmakeError(
-            f"{found.file}: none of its {len(here)} indices is one of {found.dataset} (its first is '{here[0]}', the"
-            f" benchmark's '{there[0] if there else ''}'): these are predictions of other rows"
-        )
     return {
         "expected_rows": len(there),
         "missing": {"rows": len(missing), "first": missing[:_FIRST]},
         "more": {"rows": len(more), "first": more[:_FIRST]},
     }
+
+
+def _up_to(rows: int | None, limit: int | None) -> int | None:
+    return rows if rows is None or limit is None else min(rows, limit)
 
 
 def _beyond(these: Sequence[str], those: Sequence[str]) -> list[str]:
@@ -135,6 +149,15 @@ def report_lines(dataset: str, report: Mapping[str, Any]) -> list[str]:
     lines = [f"{dataset}: {rows:,} predictions from {report['file']} ({statuses})"]
     for kind, doubt in report["doubts"].items():
         lines.append(f"  {doubt['rows']:,} {kind}: {doubt['meaning']} ({_first(doubt)})")
+    if why := report.get("not_compared"):
+        lines.append(f"  {why}")
+    if rows and report.get("more", {}).get("rows") == rows:
+        lines.append(
+            f"  none of the {rows:,} indices is one of {dataset} as it is decoded here ({_first(report['more'])}; the"
+            f" benchmark's {_first(report['missing'])}): these are predictions of other rows, or the decoded data are"
+            " older than the file, and then a run decodes them again"
+        )
+        return lines
     for kind, said in (
         ("missing", "row(s) of the benchmark have no prediction; asked for, they are model_error"),
         ("more", "row(s) are not in the benchmark, and stay unused"),
@@ -144,6 +167,11 @@ def report_lines(dataset: str, report: Mapping[str, Any]) -> list[str]:
     if "missing" not in report and expected is not None and expected != rows:
         lines.append(f"  the benchmark has {expected:,} rows, the file {rows:,}")
     return lines
+
+
+def asked_for(dataset: str, report: Mapping[str, Any]) -> str:
+    """Return what a run is asked for to score an import: the dataset, with the row limit of a file that has one."""
+    return str(LimitedName(dataset, report["limit"]))
 
 
 def _first(found: Mapping[str, Any]) -> str:

@@ -85,6 +85,8 @@ def read_sample_log(file: Path, fields: Sequence[str], why: str) -> list[Record]
         records.append(_record(file, place, str(index), line))
     if not records:
         raise VlmakeError(f"{file} is empty")
+    if all(record.prediction is None for record in records):
+        raise VlmakeError(f"{file} holds no text: none of its {len(records)} documents has an answer")
     return records
 
 
@@ -136,8 +138,10 @@ def _is_short(value: Any) -> bool:
 def _record(file: Path, place: str, index: str, line: dict[str, Any]) -> Record:
     filtered = _first_text(line["filtered_resps"])
     raw = _first_text(line["resps"]) if line.get("resps") else filtered
-    if raw is None or _is_likelihood(line.get("resps") or line["filtered_resps"]):
+    if _is_likelihood(line.get("resps") or line["filtered_resps"]):
         raise VlmakeError(f"{file}: {place} holds no text; a task of likelihoods has no predictions to import")
+    if raw is None:
+        return Record(place, index, None)  # a call that failed
     prediction, thinking = _without_thought(raw, filtered)
     return Record(place, index, whole_characters(prediction), None, whole_characters(thinking))
 
