@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from itertools import product
 from pathlib import Path
