@@ -20,7 +20,7 @@ from training.scenes import (
     is_training_word,
     random_word,
 )
-from vlmake.prompts import OPTION_LETTERS, multiple_choice_text
+from vlmake.prompts import OPTION_LETTERS, Template, question_text
 
 YES_NO_SUFFIX = " Please answer yes or no."
 SHORT_ANSWER_SUFFIX = "\nAnswer the question using a single word or phrase."
@@ -337,7 +337,7 @@ def _choice(
     texts = [*rng.sample([text for text in pool if text != answer], number - 1), answer]
     rng.shuffle(texts)
     options = dict(zip(OPTION_LETTERS, texts, strict=False))
-    text = multiple_choice_text(stem, options, hint)
+    text = question_text(Template("multiple_choice"), {"question": stem, "hint": hint, **options})
     gold = next(letter for letter, option in options.items() if option == answer)
     probes = tuple(
         Probe("option", text.index(line) + len(line), int(line[3:-1] == answer)) for line in option_lines(options)

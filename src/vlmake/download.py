@@ -154,7 +154,7 @@ def _existing(path: Path, md5s: list[str]) -> Digests:
         raise VlmakeError(f"cannot read {path}: {error.strerror}") from error
     raise VlmakeError(
         f"{path} is not the registered file: {difference}; it is left as it is: "
-        "move it away to download the right one, or register its md5"
+        "move it away to download the right one, or register its md5 (`md5: null` accepts any file)"
     )
 
 

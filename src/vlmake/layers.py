@@ -22,7 +22,6 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same YAML, s
 _SUPERSEDED = {
     "repository": ("path", "modelscope", "revision"),
     "url": ("path", "source"),
-    "path": ("md5", "rows"),
     "source": ("path", "url", "md5"),
 }
 _NOT_INHERITED = ("aliases", "description")

@@ -13,8 +13,8 @@ import pytest
 
 from tests.conftest import TINY_VLM, Workplace, make_benchmark
 
-KILLS = 20
-ROWS = 400
+KILLS = 8
+ROWS = 240
 COMMAND = [sys.executable, "-c", "from vlmake.cli import main; main()", "run", "--model", "Slow", "--data", "Mini"]
 
 
