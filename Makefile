@@ -4,12 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check clean
+.PHONY: demo test test-all check clean
 
 demo: $(VENV)/vlmake.installed ## Evaluate the built-in model on a built-in benchmark
 	$(BIN)/vlmake run --model TinyVLM --data ShapesMME
 
 test: check ## Everything that must hold
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+
+test-all: check ## The same with the slowest tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(VENV)/development.installed ## Format, lint, types, spelling

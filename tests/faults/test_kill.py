@@ -13,8 +13,8 @@ import pytest
 
 from tests.conftest import TINY_VLM, Workplace, make_benchmark
 
-KILLS = 8
-ROWS = 240
+KILLS = 4
+ROWS = 400
 COMMAND = [sys.executable, "-c", "from vlmake.cli import main; main()", "run", "--model", "Slow", "--data", "Mini"]
 
 

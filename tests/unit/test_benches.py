@@ -36,6 +36,7 @@ def table(printed: str) -> Table:
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
+@pytest.mark.slow
 def test_models_compares_three_ways_that_give_the_same_texts() -> None:
     chosen = ("--model", "TinyVLM", "--model", "Qwen2-VL")
     lines = table(run("models.py", *chosen, "--questions", "2", "--repetitions", "1", "--per-image", "2"))
@@ -46,6 +47,7 @@ def test_models_compares_three_ways_that_give_the_same_texts() -> None:
         assert ratio == pytest.approx(rates[2] / rates[0], rel=0.1)
 
 
+@pytest.mark.slow
 def test_gpu_runs_every_layout_and_way_with_miniature_models() -> None:
     printed = run("gpu.py", "--tiny", "--workers", "2")
     assert "not shared" not in printed
@@ -93,6 +95,7 @@ def test_score_measures_every_size_and_stage_and_the_stages_add_up() -> None:
     assert sum(int(line["share"].rstrip("%")) for line in stages) == pytest.approx(100, abs=len(stages) / 2)
 
 
+@pytest.mark.slow
 def test_overhead_counts_one_loading_of_the_model_for_several_small_benchmarks() -> None:
     lines = table(run("overhead.py", "--part", "small", "--small", "2", "--small-rows", "4"))
     assert [line["model loadings"] for line in lines] == ["1", "1"]

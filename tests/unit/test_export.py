@@ -198,6 +198,7 @@ def test_predictions_of_another_benchmark_are_refused(tmp_path: Path) -> None:
         exported_table(samples, predictions, None, "strict")
 
 
+@pytest.mark.slow
 def test_the_command_exports_what_a_run_made(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = workplace.vlmake("run", "--model", "TinyVLM", "--data", "Mini@6", "--cores", "2")
     assert ran.code == 0, ran.output

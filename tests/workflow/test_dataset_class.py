@@ -200,6 +200,7 @@ def test_edited_evaluation_scores_again_and_asks_nothing(place: Workplace, witho
     assert place.snakemake("--", target).jobs == []
 
 
+@pytest.mark.slow
 def test_edited_prompt_asks_again(place: Workplace) -> None:
     edit(place, "'Please select the correct answer", "'Select the correct answer")
     assert place.snakemake("--", "results/TinyVLM/ShapesCrop@4_predictions.parquet").code == 0

@@ -65,6 +65,7 @@ def test_from_drop_to_score_and_back(workplace: Workplace) -> None:
     assert (ran.code, len(ran.output.splitlines())) == (1, 1), ran.output
 
 
+@pytest.mark.slow
 def test_only_a_path_a_metric_of_ones_own_and_no_answers(workplace: Workplace) -> None:
     tsv = drop(workplace, "Text", "ShapesOCR", 3)
     moved = workplace.folder / "mine.tsv"
