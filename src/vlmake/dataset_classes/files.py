@@ -12,9 +12,8 @@ import pandas as pd
 
 from vlmake.errors import VlmakeError
 from vlmake.plain_values import unboxed
+from vlmake.predictions_io import PICKLES
 from vlmake.spreadsheets import Cell, Sheet, write_workbook
-
-_PICKLES = (".pkl", ".pickle")
 
 
 def load(f: str | Path, fmt: str | None = None) -> Any:
@@ -41,7 +40,7 @@ def dump(data: Any, f: str | Path, **kwargs: Any) -> None:
 
 def _format(file: str | Path, fmt: str | None, done: str) -> str:
     ending = f".{fmt}" if fmt else Path(file).suffix
-    if ending.lower() in _PICKLES:
+    if ending.lower() in PICKLES:
         raise VlmakeError(f"{file}: pickles are not {done}, because loading one runs code; use json, tsv or xlsx")
     if ending.lower() not in _LOADERS:
         raise VlmakeError(f"{file}: unknown format '{ending}'; known: {', '.join(_LOADERS)}")

@@ -110,7 +110,7 @@ def _table(file: Path) -> pd.DataFrame | None:
     try:
         content = load(file)
         return content if isinstance(content, pd.DataFrame) else pd.DataFrame(content)
-    except Exception:
+    except Exception:  # a file of the class's own may hold anything
         return None
 
 
