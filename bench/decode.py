@@ -30,19 +30,19 @@ PEER = "pandas.read_csv"
 
 STEPS = {
     BASELINE: """
-import vlmake.decode
+import vlmake.data.decode
 rows = -1
 """,
     "vlmake: reader alone": """
-from vlmake.tsv import TsvReader
+from vlmake.data.tsv import TsvReader
 with TsvReader(tsv, as_bytes={"image"}) as table:
     rows = sum(1 for _ in table)
 """,
     "vlmake: reader, base64, header check, SHA-256": """
 import hashlib
 from pybase64 import b64decode
-from vlmake.images import inspect_image
-from vlmake.tsv import TsvReader
+from vlmake.data.images import inspect_image
+from vlmake.data.tsv import TsvReader
 rows = 0
 with TsvReader(tsv, as_bytes={"image"}) as table:
     place = table.header.index("image")
@@ -53,7 +53,7 @@ with TsvReader(tsv, as_bytes={"image"}) as table:
         rows += 1
 """,
     "vlmake: full decode, written": """
-from vlmake.decode import decode
+from vlmake.data.decode import decode
 rows = decode(tsv, {"sha256": sha256}, tsv.parent, tsv.parent / "samples.parquet", tsv.parent / "images.arrow").rows
 """,
     PEER: """

@@ -47,10 +47,10 @@ from layouts import (
     random_model,
 )
 
-from vlmake.answering import Pace, answer
 from vlmake.backends.base import Capabilities, Request, Turn
 from vlmake.backends.preparing import Preparer
-from vlmake.inference import Asking, Question
+from vlmake.inference.answering import Pace, answer
+from vlmake.inference.shard import Asking, Question
 
 NEW_TOKENS = 4
 ASKING = Asking("bench", NEW_TOKENS)

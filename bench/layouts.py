@@ -22,7 +22,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from vlmake.backends.processor import load_processor
 from vlmake.backends.transformers import TransformersBackend
-from vlmake.inference import Asking, Question, make_question
+from vlmake.inference.shard import Asking, Question, make_question
 
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{% for c in m.content %}"

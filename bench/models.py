@@ -39,9 +39,9 @@ from layouts import (
     random_model,
 )
 
-from vlmake.answering import Pace, answer
 from vlmake.backends.processor import load_processor
-from vlmake.inference import Asking, Question
+from vlmake.inference.answering import Pace, answer
+from vlmake.inference.shard import Asking, Question
 
 PRODUCT = Path(__file__).resolve().parents[1]
 PER_IMAGE = (1, 2, 6, 18)

@@ -34,10 +34,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from vlmake.backends import load
 from vlmake.backends.base import Request, Turn
-from vlmake.images import ImageStore
-from vlmake.model_spec import RuntimeOptions, resolve
-from vlmake.prompts import Template, render
-from vlmake.registry import load_registry, registry_folders
+from vlmake.data.images import ImageStore
+from vlmake.models.model_spec import RuntimeOptions, resolve
+from vlmake.inference.prompts import Template, render
+from vlmake.registry.loading import load_registry, registry_folders
 
 image_groups, *folders = sys.argv[1:]
 entry = load_registry(registry_folders()).model("TinyVLM").model_copy(update={"image_groups": image_groups})

@@ -172,21 +172,21 @@ def measure_here(benchmark: str, rows: int, profile: bool) -> dict[str, Any]:
     start = time.process_time()
     import pandas as pd
 
-    from vlmake import scoring
     from vlmake.extract.registry import load_extractor
     from vlmake.metrics.registry import load_metric
+    from vlmake.scoring import protocols
 
     task, metric, draw = BENCHMARKS[benchmark]
     extractor, counted = load_extractor(metric), load_metric(metric)
     import_seconds = time.process_time() - start
-    spec = scoring.ScoringSpec(benchmark, task, metric)  # type: ignore[arg-type]
+    spec = protocols.ScoringSpec(benchmark, task, metric)  # type: ignore[arg-type]
     samples, predictions = (pd.DataFrame(records, dtype=object) for records in draw(rows))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     stages = Stages()
     if profile:
-        _hang_clocks(stages, scoring, extractor, counted)
+        _hang_clocks(stages, protocols, extractor, counted)
     begin, wall = time.process_time(), time.perf_counter()
-    result = scoring.score(samples, predictions, spec)
+    result = protocols.score(samples, predictions, spec)
     seconds, wall = time.process_time() - begin, time.perf_counter() - wall
     return {
         "rows": len(samples),
@@ -200,7 +200,7 @@ def measure_here(benchmark: str, rows: int, profile: bool) -> dict[str, Any]:
     }
 
 
-def _hang_clocks(stages: Stages, scoring: Any, extractor: Any, metric: Any) -> None:
+def _hang_clocks(stages: Stages, protocols: Any, extractor: Any, metric: Any) -> None:
     from types import SimpleNamespace
 
     def extract(frame: Any, protocol: str) -> Any:
@@ -212,15 +212,15 @@ def _hang_clocks(stages: Stages, scoring: Any, extractor: Any, metric: Any) -> N
         table=stages.timed("metric: tables", metric.table),
         group_hits=stages.timed("metric: hits", metric.group_hits) if metric.group_hits else None,
     )
-    scoring.load_extractor = lambda name: clocked
-    scoring.load_metric = lambda name: counted
+    protocols.load_extractor = lambda name: clocked
+    protocols.load_metric = lambda name: counted
     for function, stage in (
         ("align", "join of samples and predictions"),
         ("read_as_tsv", "view: TSV"),
         ("through_spreadsheet", "view: spreadsheet"),
         ("score", "frames, intervals, bounds, judged rows"),
     ):
-        setattr(scoring, function, stages.timed(stage, getattr(scoring, function)))
+        setattr(protocols, function, stages.timed(stage, getattr(protocols, function)))
 
 
 PEER = r"""

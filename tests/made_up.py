@@ -5,7 +5,7 @@ import io
 
 from PIL import Image
 
-from vlmake.entries import DatasetEntry
+from vlmake.registry.entries import DatasetEntry
 
 ROWS = 8
 THINGS = ("square", "circle", "star", "line", "moon", "cross", "ring", "arrow")

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageDraw
 
 from vlmake import paths
-from vlmake.decode import decode
-from vlmake.predictions import PREDICTIONS
-from vlmake.score_files import write_detail, write_judged, write_table
-from vlmake.scoring import ScoringSpec, score
+from vlmake.data.decode import decode
+from vlmake.inference.predictions import PREDICTIONS
+from vlmake.scoring.protocols import ScoringSpec, score
+from vlmake.scoring.score_files import write_detail, write_judged, write_table
 
 BIDI, ESCAPE, SURROUND = "\u202e", "\x1b", "\u2067"
 HOSTILE = (

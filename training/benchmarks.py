@@ -26,7 +26,7 @@ from training.questions import (
     existence_question,
 )
 from training.scenes import BENCHMARK_SEEDS, COLORS, SHAPES, Scene, draw, layout
-from vlmake.prompts import OPTION_LETTERS
+from vlmake.inference.prompts import OPTION_LETTERS
 
 Row = dict[str, Any]
 Kind = tuple[str, str]

@@ -20,7 +20,7 @@ from training.scenes import (
     is_training_word,
     random_word,
 )
-from vlmake.prompts import OPTION_LETTERS, Template, question_text
+from vlmake.inference.prompts import OPTION_LETTERS, Template, question_text
 
 YES_NO_SUFFIX = " Please answer yes or no."
 SHORT_ANSWER_SUFFIX = "\nAnswer the question using a single word or phrase."

@@ -7,7 +7,7 @@ import click
 
 from vlmake import __version__
 from vlmake.errors import did_you_mean
-from vlmake.program import run_program
+from vlmake.runs.program import run_program
 
 COMMANDS = {
     "run": "Evaluate models on datasets; goes on after any crash by the same command.",

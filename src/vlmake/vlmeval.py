@@ -26,12 +26,12 @@ import pandas as pd
 from PIL import Image
 
 from vlmake import paths
+from vlmake.data.download import source_record
+from vlmake.data.images import ImageError
 from vlmake.dataset_classes.files import dump, load
 from vlmake.dataset_classes.image_files import found_inside
-from vlmake.download import source_record
 from vlmake.errors import VlmakeError
-from vlmake.images import ImageError
-from vlmake.scoring import NO_IMAGE
+from vlmake.scoring.protocols import NO_IMAGE
 
 __all__ = [
     "Image",

@@ -33,9 +33,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vlmake.decode import decode
+from vlmake.data.decode import decode
+from vlmake.data.images import ImageError, ImageStore, open_rgb
 from vlmake.errors import VlmakeError
-from vlmake.images import ImageError, ImageStore, open_rgb
 
 MOST_SECONDS = 10.0
 MOST_MEGABYTES = 1000

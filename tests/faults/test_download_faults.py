@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.poison_server import HTML, PoisonServer
-from vlmake.download import download
+from vlmake.data.download import download
 from vlmake.errors import VlmakeError
 
 REPOSITORY = Path(__file__).parents[2]

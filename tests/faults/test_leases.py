@@ -20,15 +20,15 @@ from pathlib import Path
 import pytest
 
 from tests.fake_devices import UUIDS, nvidia_smi
-from vlmake import gpus
-from vlmake.devices import Device
+from vlmake.devices import gpus
+from vlmake.devices.finding import Device
 from vlmake.errors import VlmakeError
 
 # count, folder, log, name, what to do: lease, note begin and end in the log, and hold in between
 JOB = """
 import os, subprocess, sys, time
 from pathlib import Path
-from vlmake import gpus
+from vlmake.devices import gpus
 
 count, folder, log, name, act = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5]
 lines = os.open(log, os.O_WRONLY | os.O_APPEND)
@@ -352,7 +352,7 @@ def test_the_folder_and_its_files_are_open_to_all_whatever_the_mask(here: Path) 
 def test_no_file_that_may_exist_is_opened_for_creation(here: Path) -> None:
     """Linux refuses O_CREAT on another user's file in a sticky folder (fs.protected_regular)."""
     program = (
-        "import os, sys\nfrom pathlib import Path\nfrom vlmake import gpus\n"
+        "import os, sys\nfrom pathlib import Path\nfrom vlmake.devices import gpus\n"
         "opened = []\n"
         "sys.addaudithook(lambda event, arguments: event == 'open' and opened.append(arguments))\n"
         "for _ in range(2):\n    with gpus.lease(4, 'job', folder=Path(sys.argv[1])): pass\n"

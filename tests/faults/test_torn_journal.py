@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Workplace
-from vlmake.journal import JournalWriter, Prediction, parse_line, read_journal
+from vlmake.inference.journal import JournalWriter, Prediction, parse_line, read_journal
 
 BLANK = Prediction(
     key="",

@@ -1,7 +1,7 @@
 import pytest
 
 from vlmake.commands.arguments import has_option, split_targets, spread_values, with_config
-from vlmake.work_dir import is_dry_run
+from vlmake.runs.work_dir import is_dry_run
 
 SCORE = "results/M/MME_score.csv"
 

@@ -26,11 +26,11 @@ from vlmake.audit.labels import ABSTAIN, answer_category, parse_label
 from vlmake.audit.sheet import COLUMNS, read_labels
 from vlmake.commands.audit import command
 from vlmake.errors import VlmakeError
-from vlmake.intervals import wilson
-from vlmake.predictions import PREDICTIONS
-from vlmake.score_files import write_judged
-from vlmake.scoring import ScoringSpec, score
-from vlmake.tasks import Task
+from vlmake.inference.predictions import PREDICTIONS
+from vlmake.registry.tasks import Task
+from vlmake.scoring.intervals import wilson
+from vlmake.scoring.protocols import ScoringSpec, score
+from vlmake.scoring.score_files import write_judged
 
 ANIMALS = ("dog", "cat", "horse", "sheep")
 ODD = [

@@ -11,15 +11,15 @@ from PIL import Image
 
 from tests import checkpoints
 from tests.conftest import BENCHMARKS, TINY_VLM, read_tsv
-from vlmake.answering import Pace, answer
 from vlmake.backends import load
 from vlmake.backends.base import Backend, Output, Request, Turn
-from vlmake.entries import ModelEntry
+from vlmake.data.images import ImageError
 from vlmake.errors import VlmakeError
-from vlmake.images import ImageError
-from vlmake.inference import Asking, accepted_predictions, make_question
-from vlmake.journal import JournalWriter
-from vlmake.model_spec import ModelSpec, RuntimeOptions
+from vlmake.inference.answering import Pace, answer
+from vlmake.inference.journal import JournalWriter
+from vlmake.inference.shard import Asking, accepted_predictions, make_question
+from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+from vlmake.registry.entries import ModelEntry
 
 
 def picture(color: str) -> bytes:

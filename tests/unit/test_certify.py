@@ -28,14 +28,14 @@ from vlmake.certify.drawing import SIZES
 from vlmake.certify.prompts import Prompt, dataset_prompts, drawn_prompts
 from vlmake.certify.sides import Converted, Original, Seen, run_original, write_job
 from vlmake.commands.certify import command
-from vlmake.decode import decode
-from vlmake.download import source_record
-from vlmake.entries import ModelEntry
+from vlmake.data.decode import decode
+from vlmake.data.download import source_record
+from vlmake.data.images import open_rgb
 from vlmake.errors import VlmakeError
-from vlmake.images import open_rgb
-from vlmake.model_spec import BenchmarkSettings, ModelSpec, RuntimeOptions
-from vlmake.prompts import Frames
-from vlmake.registry import load_registry
+from vlmake.inference.prompts import Frames
+from vlmake.models.model_spec import BenchmarkSettings, ModelSpec, RuntimeOptions
+from vlmake.registry.entries import ModelEntry
+from vlmake.registry.loading import load_registry
 
 CODE = REPOSITORY / "tests" / "data" / "remote_code"
 PIXELS = {"min_patches": 1, "max_patches": 6, "prompt_patches": 64}

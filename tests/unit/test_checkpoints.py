@@ -11,11 +11,13 @@ import yaml
 
 from tests.checkpoints import internvl2_original
 from tests.conftest import TINY_VLM
-from vlmake import checkpoints, converters, hubs
-from vlmake.entries import ModelEntry
+from vlmake import converters
+from vlmake.data import hubs
 from vlmake.errors import VlmakeError
-from vlmake.model_spec import planning_spec, resolve
-from vlmake.registry import Registry, load_registry
+from vlmake.models import checkpoints
+from vlmake.models.model_spec import planning_spec, resolve
+from vlmake.registry.entries import ModelEntry
+from vlmake.registry.loading import Registry, load_registry
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.conftest import write_tsv
 from vlmake import vlmeval
+from vlmake.data.images import ImageError, ImageStore
 from vlmake.dataset_classes.asking import decode_class
 from vlmake.dataset_classes.evaluating import Answer, overall, score_by_class
 from vlmake.dataset_classes.process import MOST_LOGGED, ClassCall, ask_class, scratch_folder
@@ -24,8 +25,7 @@ from vlmake.dataset_classes.results import as_table, hits_by_index
 from vlmake.dataset_classes.source import class_digest, class_name
 from vlmake.digests import file_digest
 from vlmake.errors import VlmakeError
-from vlmake.images import ImageError, ImageStore
-from vlmake.program import INTERRUPTED
+from vlmake.runs.program import INTERRUPTED
 from vlmake.vlmeval import (
     ImageBaseDataset,
     LMUDataRoot,
@@ -597,7 +597,7 @@ def stage_with_sleeping_class(tmp_path: Path) -> tuple["subprocess.Popen[bytes]"
         "import click\n"
         "from vlmake.dataset_classes.process import *\n"
         "from vlmake.dataset_classes.source import class_name\n"
-        "from vlmake.program import run_program\n"
+        "from vlmake.runs.program import run_program\n"
         f"here = Path({str(tmp_path)!r})\n"
         "call = ClassCall(class_name('mine:Mine', str(here)), 'D', here / 't.tsv', here / 'LMU', here / 'class.log')\n"
         "@click.command()\n"

@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from vlmake import decode as decode_module
-from vlmake.decode import Decoded, decode
+from vlmake.data import decode as decode_module
+from vlmake.data.decode import Decoded, decode
+from vlmake.data.images import POLICY, ImageStore, open_rgb
+from vlmake.data.literals import list_items
 from vlmake.errors import VlmakeError
-from vlmake.images import POLICY, ImageStore, open_rgb
-from vlmake.literals import list_items
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -205,7 +205,7 @@ def peak_megabytes(bench: Bench, rows: int) -> float:
         for number in range(rows):
             file.write(f"{number}\t{b64(RED + os.urandom(100_000))}\tWhat is this?\n")  # Pillow ignores what follows
     code = (
-        "import re, sys; from pathlib import Path; from vlmake.decode import decode\n"
+        "import re, sys; from pathlib import Path; from vlmake.data.decode import decode\n"
         "tsv, root, samples, images = map(Path, sys.argv[1:5])\n"
         "assert decode(tsv, {'sha256': sys.argv[5]}, root, samples, images).images > 1\n"
         "assert 'pandas' not in sys.modules\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_devices import UUIDS, nvidia_smi, program
-from vlmake.devices import VENDORS, Device, cuda_devices, restriction, visible_devices
+from vlmake.devices.finding import VENDORS, Device, cuda_devices, restriction, visible_devices
 
 VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
@@ -228,7 +228,7 @@ def test_what_was_never_tried_says_so() -> None:
 
 def test_devices_are_not_leased_once_torch_has_looked_at_them() -> None:
     program = (
-        "import os, torch\nfrom vlmake import gpus\nfrom vlmake.devices import Device\n"
+        "import os, torch\nfrom vlmake.devices import gpus\nfrom vlmake.devices.finding import Device\n"
         "gpus.apply(gpus.Lease((), {}))\n"
         "try:\n    gpus.apply(gpus.Lease((Device('cuda', 'GPU-a'),), {'CUDA_VISIBLE_DEVICES': 'GPU-a'}))\n"
         "except gpus.VlmakeError as error:\n    print(error, os.environ.get('CUDA_VISIBLE_DEVICES'))\n"

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmake.download import download, hash_file, source_record
+from vlmake.data.download import download, hash_file, source_record
+from vlmake.data.transfer import shown_url
 from vlmake.errors import VlmakeError
-from vlmake.transfer import shown_url
 
 REPOSITORY = Path(__file__).parents[2]
 CONTENT = b"index\timage\n1\tabc\n"

@@ -9,16 +9,16 @@ import pytest
 
 from tests.conftest import write_tsv
 from tests.made_up import ROWS, THINGS, answer_of, cells
-from vlmake.decode import decode
-from vlmake.download import source_record
-from vlmake.entries import DatasetEntry
-from vlmake.inference import Asking
+from vlmake.data.decode import decode
+from vlmake.data.download import source_record
+from vlmake.inference.prompts import FRAMES, Frames
+from vlmake.inference.questions import read_questions
+from vlmake.inference.shard import Asking
 from vlmake.metrics.registry import METRICS
-from vlmake.prompts import FRAMES, Frames
-from vlmake.questions import read_questions
-from vlmake.readiness import readiness
-from vlmake.registry import load_registry, registry_folders
-from vlmake.scoring import ScoringSpec, score
+from vlmake.registry.entries import DatasetEntry
+from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.registry.readiness import readiness
+from vlmake.scoring.protocols import ScoringSpec, score
 from vlmake.submissions.registry import load_writer
 
 REGISTRY = load_registry(registry_folders(current=Path("/")))

@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from tests.conftest import Workplace
-from vlmake import export
 from vlmake.commands.export import FORMATS as OFFERED
 from vlmake.commands.export import command
+from vlmake.data.tsv import TsvReader
 from vlmake.errors import VlmakeError
-from vlmake.export import CUT_MARK, FORMATS, exported_table, write_table
-from vlmake.predictions import PREDICTIONS
-from vlmake.predictions_io import read_predictions
-from vlmake.score_files import JUDGED
-from vlmake.spreadsheet_cells import CELL_UNITS, utf16_units
-from vlmake.spreadsheets import storable
-from vlmake.tsv import TsvReader
+from vlmake.inference.predictions import PREDICTIONS
+from vlmake.scoring.score_files import JUDGED
+from vlmake.tables import export
+from vlmake.tables.export import CUT_MARK, FORMATS, exported_table, write_table
+from vlmake.tables.predictions_io import read_predictions
+from vlmake.tables.spreadsheet_cells import CELL_UNITS, utf16_units
+from vlmake.tables.spreadsheets import storable
 
 ODD = [
     "=1+1", "+1", "-1", "@SUM(A1)", "NA", "#N/A", "#REF!", "None", "nan", "007", "1e5", "1,000", "TRUE", "2026-01-02",

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlmake.extract.answer import PROTOCOLS, STRICT
-from vlmake.extract.strict_choice import read_choice
-from vlmake.extract.strict_confidence import CONFIDENCE
-from vlmake.extract.strict_vqa import read_text
-from vlmake.extract.strict_yes_no import read_yes_no
+from vlmake.extract.strict.choice import read_choice
+from vlmake.extract.strict.confidence import CONFIDENCE
+from vlmake.extract.strict.vqa import read_text
+from vlmake.extract.strict.yes_no import read_yes_no
 
 OPTIONS = ("a red lorry", "two yellow boats", "the old windmill", "nobody at all")
 QUESTION = "What stands behind the fence?"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmake.extract.strict import final_text
-from vlmake.extract.strict_choice import read_choice
-from vlmake.extract.strict_vqa import read_text
-from vlmake.extract.strict_yes_no import read_yes_no
+from vlmake.extract.strict.choice import read_choice
+from vlmake.extract.strict.reading import final_text
+from vlmake.extract.strict.vqa import read_text
+from vlmake.extract.strict.yes_no import read_yes_no
 
 ANIMALS = {"A": "dog", "B": "cat", "C": "horse", "D": "sheep"}
 CHINESE = {"A": "狗", "B": "猫", "C": "马", "D": "羊"}

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from vlmake.extract.answer import Extraction
-from vlmake.extract.strict_choice import read_choice
-from vlmake.extract.strict_vqa import read_text
-from vlmake.extract.strict_yes_no import read_yes_no
-from vlmake.intervals import wilson
+from vlmake.extract.strict.choice import read_choice
+from vlmake.extract.strict.vqa import read_text
+from vlmake.extract.strict.yes_no import read_yes_no
+from vlmake.scoring.intervals import wilson
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "tests" / "data" / "extraction"

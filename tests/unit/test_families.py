@@ -14,8 +14,8 @@ from tests import checkpoints
 from tests.checkpoints import FAMILIES, Family
 from vlmake.backends import load
 from vlmake.backends.base import Backend, Output, Request, Turn
-from vlmake.entries import ModelEntry
-from vlmake.model_spec import ModelSpec, RuntimeOptions
+from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+from vlmake.registry.entries import ModelEntry
 
 TOKENS = 6
 

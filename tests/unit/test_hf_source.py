@@ -22,12 +22,12 @@ from PIL import Image
 
 from tests.conftest import REPOSITORY, read_tsv
 from tests.hub_server import HubServer
+from vlmake.data.hf_source import choose, splits
 from vlmake.errors import VlmakeError
-from vlmake.hf_names import HubSource, parse_source
-from vlmake.hf_source import choose, splits
-from vlmake.planning import Plan
-from vlmake.registry import load_registry
-from vlmake.run_config import RunConfig
+from vlmake.registry.hf_names import HubSource, parse_source
+from vlmake.registry.loading import load_registry
+from vlmake.runs.planning import Plan
+from vlmake.runs.run_config import RunConfig
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 Row = dict[str, Any]

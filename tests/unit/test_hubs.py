@@ -13,14 +13,14 @@ import pytest
 
 from tests.conftest import REPOSITORY, TINY_VLM
 from tests.hub_server import HubServer, files_of
-from vlmake import hubs
+from vlmake.data import hubs
 from vlmake.errors import VlmakeError
 
 NAME = "shapes/tiny-vlm"
 FETCH = """
 import resource, sys
 from pathlib import Path
-from vlmake import hubs
+from vlmake.data import hubs
 from vlmake.errors import VlmakeError
 hub, limit, *asked = sys.argv[1:]
 if int(limit):
@@ -36,8 +36,8 @@ for name, revision in zip(asked[::2], asked[1::2]):
 PREPARE = """
 import sys
 from pathlib import Path
-from vlmake import checkpoints
-from vlmake.entries import ModelEntry
+from vlmake.models import checkpoints
+from vlmake.registry.entries import ModelEntry
 name, adapter, cache = sys.argv[1:]
 file = Path(cache) / "checkpoint.json"
 if file.is_file():

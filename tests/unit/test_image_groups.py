@@ -19,9 +19,9 @@ from vlmake.backends import groups, load
 from vlmake.backends.base import Output, Request, Turn
 from vlmake.backends.rendering import Prompt
 from vlmake.backends.transformers import TransformersBackend
-from vlmake.entries import ModelEntry
 from vlmake.errors import VlmakeError
-from vlmake.model_spec import ModelSpec, RuntimeOptions
+from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+from vlmake.registry.entries import ModelEntry
 
 # Where a prefix cannot be shared: attention in a window that these prompts fill, a recurrent state, or a processor that
 # writes the prompt anew. Cross attention takes no encoded pictures at all.

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from vlmake import images
+from vlmake.data import images
+from vlmake.data.images import ImageError, ImageInfo, ImageStore, ImageWriter, inspect_image, open_rgb
 from vlmake.errors import VlmakeError
-from vlmake.images import ImageError, ImageInfo, ImageStore, ImageWriter, inspect_image, open_rgb
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -210,7 +210,7 @@ def test_reading_one_image_does_not_load_the_store(tmp_path: Path) -> None:
     with ImageWriter(path) as writer:
         digests = [writer.add(encode(Image.new("RGB", (8, 8), (shade, 0, 0)), "BMP") + padding) for shade in range(24)]
     code = (
-        "import re, sys; from pathlib import Path; from vlmake.images import ImageStore\n"
+        "import re, sys; from pathlib import Path; from vlmake.data.images import ImageStore\n"
         "peak = lambda: int(re.search(r'VmHWM:[^0-9]*([0-9]+)', Path('/proc/self/status').read_text())[1])  # kB\n"
         "before = peak()\n"
         "size = len(ImageStore(Path(sys.argv[1])).bytes(sys.argv[2]))\n"

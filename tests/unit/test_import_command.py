@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from vlmake.commands.import_predictions import command
-from vlmake.entries import DatasetEntry, ModelEntry
 from vlmake.errors import VlmakeError
 from vlmake.importing.doubts import Asked, imported_rows
 from vlmake.importing.entry import entry_file, lock_of, write_entry
@@ -20,10 +19,11 @@ from vlmake.importing.imported import read_rows, write_import
 from vlmake.importing.importer import known_benchmark
 from vlmake.importing.sample_logs import read_sample_log
 from vlmake.locks import hold
-from vlmake.planning import Plan
-from vlmake.predictions_io import Record, read_records
-from vlmake.registry import Registry
-from vlmake.run_config import RunConfig
+from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.registry.loading import Registry
+from vlmake.runs.planning import Plan
+from vlmake.runs.run_config import RunConfig
+from vlmake.tables.predictions_io import Record, read_records
 
 MME = DatasetEntry(path="MME.tsv", task="yes_no", metric="mme")
 

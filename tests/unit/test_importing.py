@@ -10,11 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import BENCHMARKS
-from vlmake import model_spec
-from vlmake.answering import Pace, answer
 from vlmake.backends.replay import load
 from vlmake.commands.import_predictions import command
-from vlmake.entries import DatasetEntry, ModelEntry
 from vlmake.errors import VlmakeError
 from vlmake.importing.doubts import ImportedRow, imported_rows
 from vlmake.importing.entry import entry_file, refuse_name, write_entry
@@ -22,12 +19,15 @@ from vlmake.importing.finding import Findings, find
 from vlmake.importing.imported import read_rows, write_import
 from vlmake.importing.importer import Benchmark, import_files, known_benchmark, report_lines
 from vlmake.importing.sample_logs import UnmatchedError, log_name, read_sample_log
-from vlmake.inference import Asking, accepted_predictions, make_question
-from vlmake.journal import JournalWriter
-from vlmake.model_spec import RuntimeOptions
-from vlmake.predictions_io import Record, read_predictions, read_records
-from vlmake.registry import Registry
-from vlmake.spreadsheet_cells import CELL_UNITS
+from vlmake.inference.answering import Pace, answer
+from vlmake.inference.journal import JournalWriter
+from vlmake.inference.shard import Asking, accepted_predictions, make_question
+from vlmake.models import model_spec
+from vlmake.models.model_spec import RuntimeOptions
+from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.registry.loading import Registry
+from vlmake.tables.predictions_io import Record, read_predictions, read_records
+from vlmake.tables.spreadsheet_cells import CELL_UNITS
 
 MME = DatasetEntry(path=str(BENCHMARKS / "ShapesMME.tsv"), task="yes_no", metric="mme")
 CHOICE = DatasetEntry(url="http://127.0.0.1/x.tsv", task="multiple_choice", metric="choice")

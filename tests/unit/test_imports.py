@@ -55,4 +55,4 @@ def test_no_module_of_the_library_loads_a_model_library() -> None:
 
 def test_planning_loads_no_tables() -> None:
     """Ten thousand jobs are planned without pandas or pyarrow."""
-    assert not (HEAVY | {"pandas", "pyarrow"}) & loaded_after("import vlmake.planning, vlmake.work_dir")
+    assert not (HEAVY | {"pandas", "pyarrow"}) & loaded_after("import vlmake.runs.planning, vlmake.runs.work_dir")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from vlmake.answering import Pace, answer, askable, set_aside_broken, take_batch
 from vlmake.backends.base import Capabilities, DeviceLostError, OutOfMemoryError, Output, Request
+from vlmake.data.images import ImageError
 from vlmake.errors import DeviceStoppedError, VlmakeError
-from vlmake.images import ImageError
-from vlmake.inference import (
+from vlmake.inference.answering import Pace, answer, askable, set_aside_broken, take_batch
+from vlmake.inference.journal import JournalWriter, epoch_of, settle_epoch, start_epoch
+from vlmake.inference.shard import (
     Asking,
     Question,
     accepted_predictions,
@@ -19,7 +20,6 @@ from vlmake.inference import (
     suspects,
     unanswered,
 )
-from vlmake.journal import JournalWriter, epoch_of, settle_epoch, start_epoch
 
 ASKING = Asking("model digest", max_new_tokens=8)
 

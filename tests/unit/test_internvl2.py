@@ -30,8 +30,8 @@ from vlmake.backends import load
 from vlmake.backends.base import Backend, Output, Request, Turn
 from vlmake.backends.processor import load_processor
 from vlmake.converters import convert, internvl2, version
-from vlmake.entries import ModelEntry
-from vlmake.model_spec import ModelSpec, RuntimeOptions
+from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+from vlmake.registry.entries import ModelEntry
 
 ORIGINAL = json.loads((Path(__file__).parents[1] / "data" / "internvl2" / "original.json").read_text(encoding="utf-8"))
 SIZES = list(ORIGINAL["sizes"])

@@ -21,9 +21,9 @@ from tests.checkpoints import common, llava, qwen2_vl
 from tests.unit.test_backends import REQUESTS, answers, request
 from vlmake.backends import device_maps, load, quantization
 from vlmake.backends.base import Backend
-from vlmake.entries import ModelEntry
 from vlmake.errors import VlmakeError
-from vlmake.model_spec import ModelSpec, RuntimeOptions
+from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+from vlmake.registry.entries import ModelEntry
 
 GROUP = [request(text, "red") for text in ("What is it?", "And of which color?", "Hm?")]
 

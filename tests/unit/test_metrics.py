@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from vlmake.errors import VlmakeError
-from vlmake.intervals import wilson
 from vlmake.metrics.registry import METRICS, load_metric
+from vlmake.scoring.intervals import wilson
 
 # vcr_zh needs a language model that is not on PyPI.
 COUNTED = [name for name, entry in METRICS.items() if entry.module and name != "vcr_zh"]

@@ -23,7 +23,7 @@ from vlmake.metrics.captions_rouge import rouge_l
 from vlmake.metrics.registry import METRICS, load_metric
 from vlmake.metrics.relaxed_accuracy import as_number, relaxed_match
 from vlmake.metrics.vcr import Match, best_match
-from vlmake.scoring import ScoringSpec, score
+from vlmake.scoring.protocols import ScoringSpec, score
 
 NAMES = ("vqa_exact_mean", "vqa_accuracy", "vizwiz", "relaxed_accuracy", "anls", "ocrbench", "mtvqa", "vcr_en")
 MATHS = "Handwritten Mathematical Expression Recognition"

@@ -13,10 +13,10 @@ from packaging.requirements import Requirement
 from tests import checkpoints
 from tests.conftest import REPOSITORY
 from vlmake.backends.processor import image_options, load_processor
-from vlmake.entries import DatasetEntry, ModelEntry
-from vlmake.model_spec import BenchmarkSettings, benchmark_settings
-from vlmake.prompts import Template, question_text
-from vlmake.registry import Registry, load_registry, registry_folders
+from vlmake.inference.prompts import Template, question_text
+from vlmake.models.model_spec import BenchmarkSettings, benchmark_settings
+from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.registry.loading import Registry, load_registry, registry_folders
 
 
 def on(shipped: Registry, model: str, dataset: str, task: str = "vqa") -> BenchmarkSettings:

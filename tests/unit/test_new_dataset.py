@@ -19,13 +19,13 @@ from PIL import Image
 
 from tests.conftest import read_tsv
 from vlmake.commands.new_dataset import command
-from vlmake.decode import decode
-from vlmake.download import hash_file
+from vlmake.data.decode import decode
+from vlmake.data.download import hash_file
 from vlmake.errors import VlmakeError
 from vlmake.new_dataset.layout import find_layout
 from vlmake.new_dataset.making import FaultyTableError, Made, make_tsv
 from vlmake.new_dataset.tables import open_table
-from vlmake.registry import load_registry
+from vlmake.registry.loading import load_registry
 
 Record = dict[str, Any]
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.conftest import BENCHMARKS
-from vlmake import own_benchmarks
 from vlmake.errors import VlmakeError
 from vlmake.extract import yes_no_any_case
 from vlmake.extract.answer import PROTOCOLS
-from vlmake.recognition import Examined, examine, recognise
-from vlmake.registry import Registry, load_registry, registry_folders
-from vlmake.scoring import ScoringSpec, score
+from vlmake.registry import own_benchmarks
+from vlmake.registry.loading import Registry, load_registry, registry_folders
+from vlmake.registry.recognition import Examined, examine, recognise
+from vlmake.scoring.protocols import ScoringSpec, score
 
 
 def picture(colour: str = "red") -> str:

@@ -15,9 +15,9 @@ import pytest
 from vlmake.extract.vqa import gold_texts
 from vlmake.metrics.anls import distances
 from vlmake.metrics.registry import METRICS
-from vlmake.registry import load_registry, registry_folders
-from vlmake.score_files import items_jsonl, table_csv
-from vlmake.scoring import ScoreResult, ScoringSpec, score
+from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.scoring.protocols import ScoreResult, ScoringSpec, score
+from vlmake.scoring.score_files import items_jsonl, table_csv
 
 DATA = Path(__file__).parents[1] / "data" / "parity"
 REGISTRY = load_registry(registry_folders(current=Path("/")))

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmake.entries import DatasetEntry, ModelEntry
-from vlmake.planning import Plan, _numbers_up_to
-from vlmake.registry import Registry
-from vlmake.run_config import RunConfig
+from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.registry.loading import Registry
+from vlmake.runs.planning import Plan, _numbers_up_to
+from vlmake.runs.run_config import RunConfig
 
 
 def plan(**datasets: int | None) -> Plan:

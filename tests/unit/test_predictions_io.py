@@ -9,7 +9,7 @@ import pytest
 from openpyxl import Workbook
 
 from vlmake.errors import VlmakeError
-from vlmake.predictions_io import complete, read_predictions
+from vlmake.tables.predictions_io import complete, read_predictions
 
 ODD = ["NA", "None", "007", "=1+1", " x ", 'say "hi"', "a\tb\nc", "真", "null", "1.0", "x" * 200_000]
 INDICES = [f"{n:03d}" for n in range(len(ODD))]

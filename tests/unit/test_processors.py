@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests import checkpoints
 from vlmake.backends.processor import image_options, load_processor
-from vlmake.entries import ModelEntry
 from vlmake.errors import VlmakeError
+from vlmake.registry.entries import ModelEntry
 
 IMAGE = Image.effect_mandelbrot((1000, 300), (-2.0, -1.2, 1.0, 1.2), 60).convert("RGB")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY, read_tsv
-from vlmake.entries import prompt_template
 from vlmake.errors import VlmakeError
-from vlmake.prompts import Frames, Template, check_columns, question_text, render
-from vlmake.registry import load_registry, registry_folders
+from vlmake.inference.prompts import Frames, Template, check_columns, question_text, render
+from vlmake.registry.entries import prompt_template
+from vlmake.registry.loading import load_registry, registry_folders
 
 PARITY = REPOSITORY / "tests" / "data" / "parity"
 REGISTRY = load_registry(registry_folders(current=Path("/")))

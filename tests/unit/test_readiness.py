@@ -8,12 +8,12 @@ from click.testing import CliRunner
 
 from tests.conftest import REPOSITORY
 from vlmake.commands.list import command as list_command
-from vlmake.entries import DatasetEntry, ModelEntry
 from vlmake.errors import VlmakeError
-from vlmake.planning import Plan
-from vlmake.readiness import readiness
-from vlmake.registry import Registry, load_registry
-from vlmake.run_config import RunConfig
+from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.registry.loading import Registry, load_registry
+from vlmake.registry.readiness import readiness
+from vlmake.runs.planning import Plan
+from vlmake.runs.run_config import RunConfig
 from vlmake.submissions.registry import SUBMISSIONS
 
 SHIPPED = load_registry([REPOSITORY / "config"])

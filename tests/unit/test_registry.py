@@ -4,10 +4,10 @@ import pytest
 from pydantic import BaseModel
 
 from tests.conftest import REPOSITORY
-from vlmake.entries import DatasetEntry, ModelEntry, shards
 from vlmake.errors import VlmakeError
-from vlmake.registry import Registry, load_registry, registry_folders
-from vlmake.run_config import RunConfig, configured_pairs, load_config
+from vlmake.registry.entries import DatasetEntry, ModelEntry, shards
+from vlmake.registry.loading import Registry, load_registry, registry_folders
+from vlmake.runs.run_config import RunConfig, configured_pairs, load_config
 
 
 def write(folder: Path, section: str, text: str) -> Path:

@@ -260,7 +260,9 @@ def test_no_scores(tmp_path: Path) -> None:
 
 
 def test_starts_without_torch() -> None:
-    code = "import sys, vlmake.report.page, vlmake.terminal, vlmake.summary; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, vlmake.report.page, vlmake.runs.terminal, vlmake.scoring.summary; sys.exit('torch' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -13,18 +13,18 @@ from PIL import Image
 
 from tests.conftest import REPOSITORY, Workplace
 from vlmake.commands.prompts import command as prompts_command
-from vlmake.decode import decode
-from vlmake.download import source_record
-from vlmake.entries import DatasetEntry, ModelEntry
+from vlmake.data.decode import decode
+from vlmake.data.download import source_record
+from vlmake.data.images import ImageError, ImageStore, ImageWriter, open_rgb
+from vlmake.data.roundtrip import LARGE_TSV_BYTES, ShownImages, TsvFacts, encode_again, shown_ids, tsv_facts
 from vlmake.errors import VlmakeError
-from vlmake.images import ImageError, ImageStore, ImageWriter, open_rgb
-from vlmake.inference import Asking
-from vlmake.planning import Plan
-from vlmake.prompts import Frames
-from vlmake.questions import read_questions
-from vlmake.registry import Registry
-from vlmake.roundtrip import LARGE_TSV_BYTES, ShownImages, TsvFacts, encode_again, shown_ids, tsv_facts
-from vlmake.run_config import RunConfig
+from vlmake.inference.prompts import Frames
+from vlmake.inference.questions import read_questions
+from vlmake.inference.shard import Asking
+from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.registry.loading import Registry
+from vlmake.runs.planning import Plan
+from vlmake.runs.run_config import RunConfig
 
 DATA = REPOSITORY / "tests" / "data" / "roundtrip"
 ENTRY = DatasetEntry(task="vqa", metric="vqa_exact", question="")

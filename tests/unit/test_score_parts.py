@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 from tests.conftest import REPOSITORY
 from vlmake.errors import VlmakeError
-from vlmake.intervals import wilson
 from vlmake.report.scores import read_score
-from vlmake.score_parts import stack_scores
+from vlmake.scoring.intervals import wilson
+from vlmake.scoring.score_parts import stack_scores
 
 PROTOCOLS = ("vlmevalkit-main", "strict")
 

@@ -13,9 +13,9 @@ import vlmake
 from vlmake.errors import VlmakeError
 from vlmake.extract.answer import PROTOCOLS
 from vlmake.metrics.registry import METRICS
-from vlmake.score_files import JUDGED, detail_json, items_jsonl, judged_table, table_csv
-from vlmake.scoring import JUDGED_COLUMNS, STATUSES, ScoringSpec, score
-from vlmake.scoring_digest import source_digest
+from vlmake.scoring.protocols import JUDGED_COLUMNS, STATUSES, ScoringSpec, score
+from vlmake.scoring.score_files import JUDGED, detail_json, items_jsonl, judged_table, table_csv
+from vlmake.scoring.scoring_digest import source_digest
 
 ROOT = Path(__file__).parents[2]
 MME = ScoringSpec("MME", "yes_no", "mme")
@@ -275,16 +275,16 @@ def package(tmp_path):
     [
         ("metrics/mme.py", {"mme"}),
         ("metrics/confusion.py", {"pope", "vsr"}),
-        ("extract/strict_options.py", {name for name, entry in METRICS.items() if entry.task == "multiple_choice"}),
+        ("extract/strict/options.py", {name for name, entry in METRICS.items() if entry.task == "multiple_choice"}),
         ("extract/mmmu.py", {"mmmu", "mmmu_reasoned"}),
         ("extract/yes_no.py", {"mme", "pope", "hallusion", "amber", "vsr", "yes_no", "yes_no_any_case"}),
-        ("scoring.py", set(METRICS)),
-        ("extract/strict.py", set(METRICS)),
+        ("scoring/protocols.py", set(METRICS)),
+        ("extract/strict/reading.py", set(METRICS)),
         ("extract/vlmevalkit_view.py", set(METRICS)),
         ("judges/exact_matching.py", set(METRICS)),
         ("metrics/registry.py", set()),
-        ("prompts.py", set()),
-        ("score_files.py", set()),
+        ("inference/prompts.py", set()),
+        ("scoring/score_files.py", set()),
     ],
 )
 def test_a_changed_module_changes_the_digests_of_what_uses_it(package, tmp_path, file, changed):
@@ -298,7 +298,7 @@ def test_a_changed_module_changes_the_digests_of_what_uses_it(package, tmp_path,
 
 def test_digests_are_fast_and_load_no_pandas():
     program = (
-        "import sys, time; from vlmake.scoring_digest import source_digest;"
+        "import sys, time; from vlmake.scoring.scoring_digest import source_digest;"
         "from vlmake.metrics.registry import METRICS;"
         "start = time.process_time(); [source_digest(name) for name in METRICS]; spent = time.process_time() - start;"
         "print(spent, *(name for name in ('pandas', 'numpy', 'torch', 'pyarrow') if name in sys.modules))"

@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmake.shards import rows_of_shard, shard_of_rows
+from vlmake.inference.shards import rows_of_shard, shard_of_rows
 
 GROUPS = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=60)
 

@@ -14,9 +14,9 @@ from openpyxl import Workbook, load_workbook
 
 from vlmake.dataset_classes.files import dump, load
 from vlmake.errors import VlmakeError
-from vlmake.predictions_io import read_records
-from vlmake.spreadsheet_cells import CELL_UNITS, start_of, utf16_units
-from vlmake.spreadsheets import Cell, Sheet, first_sheet, write_workbook
+from vlmake.tables.predictions_io import read_records
+from vlmake.tables.spreadsheet_cells import CELL_UNITS, start_of, utf16_units
+from vlmake.tables.spreadsheets import Cell, Sheet, first_sheet, write_workbook
 
 SHEET = "xl/worksheets/sheet1.xml"
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.report_tree import circular_tree, yes_no_tree
 from vlmake import paths
-from vlmake.summary import COLUMNS, write_summary
+from vlmake.scoring.summary import COLUMNS, write_summary
 
 
 @pytest.fixture

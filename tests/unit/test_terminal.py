@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tests.report_tree import circular_tree, yes_no_tree
 from vlmake import paths
-from vlmake.terminal import print_scores
+from vlmake.runs.terminal import print_scores
 
 MME = """perception reasoning OCR artwork celebrity color count existence landmark position posters scene
        code_reasoning commonsense_reasoning numerical_calculation text_translation""".split()  # noqa: SIM905

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vlmake import tsv
+from vlmake.data import tsv
+from vlmake.data.tsv import Cell, TsvReader
 from vlmake.errors import VlmakeError
-from vlmake.tsv import Cell, TsvReader
 
 REPOSITORY = Path(__file__).parents[2]
 NASTY = st.text(st.sampled_from(["a", '"', "\t", "\n", "é", " ", "'", "\\", "😀", ",", "\u2028", "N"]), max_size=8)
@@ -199,7 +199,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         for number in range(100):
             file.write(b"%d\t%s\n" % (number, b"A" * 1_000_000))
     code = (
-        "import re, sys; from pathlib import Path; from vlmake.tsv import TsvReader\n"
+        "import re, sys; from pathlib import Path; from vlmake.data.tsv import TsvReader\n"
         "peak = lambda: int(re.search(r'VmHWM:[^0-9]*([0-9]+)', Path('/proc/self/status').read_text())[1])  # kB\n"
         "before = peak()\n"
         "rows = sum(len(row.cells[1]) for row in TsvReader(Path(sys.argv[1]), as_bytes={'image'}))\n"

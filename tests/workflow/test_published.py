@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tests.conftest import Workplace, write_tsv
 from tests.made_up import cells
-from vlmake.readiness import readiness
-from vlmake.registry import load_registry, registry_folders
+from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.registry.readiness import readiness
 
 ROWS = 4
 NAMES = ("COCO_VAL", "MMMU_DEV_VAL", "MMT-Bench_VAL", "OCRBench", "TextVQA_VAL", "MMVP", "MMVet", "MMBench_TEST_EN")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import BENCHMARKS, Workplace, make_benchmark, read_tsv, write_tsv
 from tests.workflow.conftest import SCORE
-from vlmake.journal import start_epoch
+from vlmake.inference.journal import start_epoch
 
 
 def tiny_vlm(place: Workplace) -> str:

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import TINY_VLM, Workplace, make_benchmark, read_tsv, write_tsv
-from vlmake.shard_work import ShardFiles
-from vlmake.work_ahead import RunPlan, read_plan, work_ahead
+from vlmake.inference.shard_work import ShardFiles
+from vlmake.inference.work_ahead import RunPlan, read_plan, work_ahead
 
 COMMAND = [sys.executable, "-c", "from vlmake.cli import main; main()", "run", "--mode", "infer", "--cores", "6"]
 

@@ -3,12 +3,14 @@
 import sys
 from pathlib import Path
 
-from vlmake import checkpoints, own_benchmarks, paths
+from vlmake import paths
+from vlmake.models import checkpoints
+from vlmake.registry import own_benchmarks
 from vlmake.errors import VlmakeError
-from vlmake.planning import Plan
-from vlmake.registry import load_registry, registry_folders
-from vlmake.run_config import config_files, configured_pairs, load_config
-from vlmake.work_dir import hold_work_dir, is_dry_run
+from vlmake.runs.planning import Plan
+from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.runs.run_config import config_files, configured_pairs, load_config
+from vlmake.runs.work_dir import hold_work_dir, is_dry_run
 
 PYTHON = sys.executable
 SCRIPTS = paths.scripts()

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from vlmake import work_ahead
+from vlmake.inference import work_ahead
 
 # On this machine a job that has its model loaded goes on to the run's further shards of that model; elsewhere a job is
 # one shard.

@@ -5,10 +5,10 @@ from typing import get_args
 
 import click
 
-from vlmake import checkpoints
-from vlmake.hubs import Hub
-from vlmake.program import run_program
-from vlmake.registry import load_registry
+from vlmake.data.hubs import Hub
+from vlmake.models import checkpoints
+from vlmake.registry.loading import load_registry
+from vlmake.runs.program import run_program
 from vlmake.store import write_text
 
 FILE = click.Path(path_type=Path)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from vlmake.decode import decode
-from vlmake.entries import tsv_path
+from vlmake.data.decode import decode
 from vlmake.errors import VlmakeError
 from vlmake.paths import image_root
-from vlmake.program import run_program
-from vlmake.registry import load_registry
+from vlmake.registry.entries import tsv_path
+from vlmake.registry.loading import load_registry
+from vlmake.runs.program import run_program
 
 FILE = click.Path(path_type=Path)
 

@@ -7,10 +7,10 @@ import click
 
 from vlmake.dataset_classes.asking import decode_class
 from vlmake.dataset_classes.process import class_call
-from vlmake.entries import tsv_path
 from vlmake.errors import VlmakeError
-from vlmake.program import run_program
-from vlmake.registry import load_registry
+from vlmake.registry.entries import tsv_path
+from vlmake.registry.loading import load_registry
+from vlmake.runs.program import run_program
 
 FILE = click.Path(path_type=Path)
 

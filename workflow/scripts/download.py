@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
+from vlmake.data.download import source_record
+from vlmake.data.hf_source import source_record_from_hub
 from vlmake.dataset_classes.asking import published_tsv
 from vlmake.dataset_classes.process import class_call
-from vlmake.download import source_record
-from vlmake.entries import tsv_path
-from vlmake.hf_source import source_record_from_hub
-from vlmake.program import run_program
-from vlmake.registry import load_registry
+from vlmake.registry.entries import tsv_path
+from vlmake.registry.loading import load_registry
+from vlmake.runs.program import run_program
 from vlmake.store import canonical_json, write_text
 
 FILE = click.Path(path_type=Path)

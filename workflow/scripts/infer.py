@@ -6,18 +6,19 @@ from pathlib import Path
 
 import click
 
-from vlmake import model_spec, predictions, run_record
-from vlmake.inference import prediction_rows, refuse_failures
-from vlmake.journal import settle_epoch
-from vlmake.loaded_model import answer_shard, open_model
-from vlmake.model_spec import benchmark_settings
+from vlmake.inference import predictions, run_record
+from vlmake.inference.journal import settle_epoch
+from vlmake.inference.loaded_model import answer_shard, open_model
+from vlmake.inference.shard import prediction_rows, refuse_failures
+from vlmake.inference.shard_work import ShardFiles, hold_rows, read_shard
+from vlmake.inference.work_ahead import read_plan, started_ns, work_ahead
+from vlmake.models import model_spec
+from vlmake.models.model_spec import benchmark_settings
 from vlmake.paths import parse_dataset
-from vlmake.planning import prompt_spec, roundtrip_spec
-from vlmake.program import run_program
-from vlmake.registry import load_registry
-from vlmake.run_config import ImageRoundtrip
-from vlmake.shard_work import ShardFiles, hold_rows, read_shard
-from vlmake.work_ahead import read_plan, started_ns, work_ahead
+from vlmake.registry.loading import load_registry
+from vlmake.runs.planning import prompt_spec, roundtrip_spec
+from vlmake.runs.program import run_program
+from vlmake.runs.run_config import ImageRoundtrip
 
 FILE = click.Path(path_type=Path)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from vlmake.errors import VlmakeError
-from vlmake.journal import settle_epoch
-from vlmake.predictions import UnlikeShardsError, read_shard, write_predictions
-from vlmake.program import run_program
-from vlmake.run_record import read_records
+from vlmake.inference.journal import settle_epoch
+from vlmake.inference.predictions import UnlikeShardsError, read_shard, write_predictions
+from vlmake.inference.run_record import read_records
+from vlmake.runs.program import run_program
 
 FILE = click.Path(path_type=Path)
 

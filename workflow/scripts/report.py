@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from vlmake.program import run_program
 from vlmake.report.page import write_page
+from vlmake.runs.program import run_program
 
 FILE = click.Path(path_type=Path)
 

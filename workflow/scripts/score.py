@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from vlmake import __version__
 from vlmake.errors import VlmakeError
 from vlmake.paths import parse_dataset
-from vlmake.program import run_program
-from vlmake.score_files import write_detail, write_judged, write_table
-from vlmake.scoring import ScoringSpec, score
+from vlmake.runs.program import run_program
+from vlmake.scoring.protocols import ScoringSpec, score
+from vlmake.scoring.score_files import write_detail, write_judged, write_table
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 from vlmake import __version__
 from vlmake.dataset_classes.evaluating import Answer, score_by_class
 from vlmake.dataset_classes.process import class_call
-from vlmake.entries import tsv_path
 from vlmake.errors import VlmakeError
 from vlmake.paths import parse_dataset
-from vlmake.program import run_program
-from vlmake.registry import load_registry
+from vlmake.registry.entries import tsv_path
+from vlmake.registry.loading import load_registry
+from vlmake.runs.program import run_program
 
 FILE = click.Path(path_type=Path)
 

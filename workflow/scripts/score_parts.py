@@ -8,9 +8,9 @@ import click
 
 from vlmake import __version__
 from vlmake.errors import VlmakeError
-from vlmake.program import run_program
-from vlmake.score_files import rows_csv, write_json
-from vlmake.score_parts import stack_scores
+from vlmake.runs.program import run_program
+from vlmake.scoring.score_files import rows_csv, write_json
+from vlmake.scoring.score_parts import stack_scores
 from vlmake.store import write_text
 
 FILE = click.Path(path_type=Path, dir_okay=False)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from vlmake.errors import VlmakeError
 from vlmake.paths import parse_dataset
-from vlmake.program import run_program
+from vlmake.runs.program import run_program
 from vlmake.submissions.registry import load_writer
 
 FILE = click.Path(path_type=Path, dir_okay=False)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from vlmake.program import run_program
-from vlmake.summary import write_summary
+from vlmake.runs.program import run_program
+from vlmake.scoring.summary import write_summary
 
 
 @click.command()

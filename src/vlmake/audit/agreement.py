@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vlmake.intervals import wilson
 from vlmake.metrics.base import Floats
+from vlmake.scoring.intervals import wilson
 
 METHOD = (
     "shares: stratified estimate (Cochran 1977, 5.2), Wilson's 95 % interval (1927) at the effective sample size (rows "

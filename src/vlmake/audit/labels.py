@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from vlmake.errors import VlmakeError
-from vlmake.tasks import Task
+from vlmake.registry.tasks import Task
 
 ABSTAIN = "?"
 """The category of a prediction that gives no answer, or several."""

@@ -15,7 +15,7 @@ from vlmake.audit.labels import answer_category
 from vlmake.digests import file_digest
 from vlmake.errors import VlmakeError
 from vlmake.extract.answer import PROTOCOLS, STRICT, UNANSWERED
-from vlmake.tasks import Task
+from vlmake.registry.tasks import Task
 
 _TASKS = ("yes_no", "multiple_choice", "vqa")
 _PIECE = 300  # characters of a span that are kept

@@ -14,12 +14,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from vlmake import export
 from vlmake.audit.draw import FORMAT, Drawing
 from vlmake.audit.labels import INSTRUCTIONS, parse_label
 from vlmake.errors import VlmakeError, did_you_mean
-from vlmake.spreadsheets import escaped, rows_of_sheet
 from vlmake.store import atomic_path, write_text
+from vlmake.tables import export
+from vlmake.tables.spreadsheets import escaped, rows_of_sheet
 
 FORMATS = (".csv", ".xlsx")
 COLUMNS = ("sample", "dataset", "index", "model", "question", "options", "prediction", "label")

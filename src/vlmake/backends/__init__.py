@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vlmake.backends.base import Backend
-    from vlmake.model_spec import ModelSpec, RuntimeOptions
+    from vlmake.models.model_spec import ModelSpec, RuntimeOptions
 
 MODULES = {"transformers": "vlmake.backends.transformers", "replay": "vlmake.backends.replay"}
 

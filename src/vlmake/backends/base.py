@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from vlmake.prompts import Part
+from vlmake.inference.prompts import Part
 
 
 class OutOfMemoryError(Exception):
@@ -73,8 +73,8 @@ class Backend(Protocol):
     """A loaded model in two halves: ``prepare`` works on the host, ``generate`` on the device.
 
     ``prepare`` may run ahead in threads. Either may raise for a batch; the caller then halves it until the faulty
-    request is alone. An image that cannot be decoded raises ``vlmake.images.ImageError``, a batch that does not fit
-    ``OutOfMemoryError``, and after a ``DeviceLostError`` nothing more can be asked of this backend.
+    request is alone. An image that cannot be decoded raises ``vlmake.data.images.ImageError``, a batch that does not
+    fit ``OutOfMemoryError``, and after a ``DeviceLostError`` nothing more can be asked of this backend.
     """
 
     capabilities: Capabilities

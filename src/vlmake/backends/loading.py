@@ -11,7 +11,7 @@ from vlmake.errors import VlmakeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vlmake.model_spec import ModelSpec, RuntimeOptions
+    from vlmake.models.model_spec import ModelSpec, RuntimeOptions
 
 
 def load_model(spec: ModelSpec, runtime: RuntimeOptions) -> Any:

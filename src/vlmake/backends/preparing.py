@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vlmake.backends import groups as grouping
 from vlmake.backends.processor import batch_kind
 from vlmake.backends.rendering import Prompt, render
-from vlmake.images import open_rgb
+from vlmake.data.images import open_rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from vlmake.entries import ModelEntry
+    from vlmake.registry.entries import ModelEntry
 
 # Budgets of a whole prompt, which the backend keeps; an image processor knows single images only.
 _PROMPT_BUDGETS = frozenset({"prompt_patches", "first_image_scale"})

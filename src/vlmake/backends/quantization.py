@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from vlmake.model_spec import ModelSpec
+    from vlmake.models.model_spec import ModelSpec
 
 # Modules that transformers imports for weights stored by a method, and the packages that hold them.
 _METHOD_MODULES: dict[str, tuple[str, ...]] = {

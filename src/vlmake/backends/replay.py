@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from vlmake.backends.base import Capabilities, Output, Request, SampleName
+from vlmake.data.images import ImageError
 from vlmake.errors import VlmakeError
-from vlmake.images import ImageError
 from vlmake.importing.doubts import ImportedRow
 from vlmake.importing.imported import read_rows
-from vlmake.model_spec import ModelSpec, RuntimeOptions
+from vlmake.models.model_spec import ModelSpec, RuntimeOptions
 
 
 class NotImportedError(VlmakeError):

@@ -20,9 +20,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from vlmake.entries import ModelEntry
 from vlmake.errors import VlmakeError
-from vlmake.model_spec import ModelSpec, RuntimeOptions
+from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+from vlmake.registry.entries import ModelEntry
 
 COLLECTIVE_LIMIT = timedelta(minutes=10)  # the longest that one exchange of tensors may take
 _LENGTH_BYTES = 8

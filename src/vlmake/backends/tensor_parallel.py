@@ -30,7 +30,7 @@ from vlmake.errors import VlmakeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vlmake.model_spec import ModelSpec, RuntimeOptions
+    from vlmake.models.model_spec import ModelSpec, RuntimeOptions
 
 _START_SECONDS = 3600.0  # reading a large checkpoint from a slow disk
 _GRACE_SECONDS = 20.0  # how far one process may be behind another when both meet the same error

@@ -25,8 +25,8 @@ from vlmake.backends.self_check import Answers
 from vlmake.errors import VlmakeError
 
 if TYPE_CHECKING:
-    from vlmake.entries import ModelEntry
-    from vlmake.model_spec import ModelSpec, RuntimeOptions
+    from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+    from vlmake.registry.entries import ModelEntry
 
 _SHARING = {"auto": ("prefix", "features"), "features": ("features",), "off": ()}
 _CHECKED_SINGLY = 4  # rows of a self-check in half precision that also run one by one

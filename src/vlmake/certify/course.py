@@ -8,8 +8,8 @@ from typing import Any, Literal
 from vlmake.certify.comparison import Row, Rules, compare
 from vlmake.certify.prompts import Prompt
 from vlmake.certify.sides import Converted, run_original, write_job
-from vlmake.model_spec import ModelSpec, RuntimeOptions
-from vlmake.progress import progress
+from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+from vlmake.runs.progress import progress
 
 _NOISE_PROMPTS = 5  # in half precision, neighbours among the first so many prompts share a batch of the original
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from vlmake.certify.drawing import pictures
-from vlmake.entries import DatasetEntry
+from vlmake.data.images import ImageStore
 from vlmake.errors import VlmakeError
-from vlmake.images import ImageStore
-from vlmake.inference import Asking
-from vlmake.model_spec import BenchmarkSettings
-from vlmake.prompts import Part
-from vlmake.questions import read_questions
+from vlmake.inference.prompts import Part
+from vlmake.inference.questions import read_questions
+from vlmake.inference.shard import Asking
+from vlmake.models.model_spec import BenchmarkSettings
+from vlmake.registry.entries import DatasetEntry
 
 _QUESTIONS = (
     "What is in the picture?",

@@ -17,7 +17,7 @@ from vlmake.backends.preparing import Preparer
 from vlmake.backends.processor import load_processor
 from vlmake.certify.prompts import Prompt
 from vlmake.errors import VlmakeError
-from vlmake.model_spec import ModelSpec, RuntimeOptions
+from vlmake.models.model_spec import ModelSpec, RuntimeOptions
 from vlmake.store import canonical_json, write_text
 
 PROGRAM = Path(__file__).with_name("original.py")

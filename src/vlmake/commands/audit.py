@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from vlmake.errors import VlmakeError
-from vlmake.registry import Registry, load_registry, registry_folders
-from vlmake.run_config import config_files, load_config
+from vlmake.registry.loading import Registry, load_registry, registry_folders
+from vlmake.runs.run_config import config_files, load_config
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path)
@@ -75,7 +75,7 @@ def score_sheet(sheet: Path, second: Path | None, current: bool, work_dir: Path)
     from vlmake.audit.freshness import with_current_readings
     from vlmake.audit.outcome import lines, outcome
     from vlmake.audit.sheet import read_labels, read_record, result_file
-    from vlmake.score_files import write_json
+    from vlmake.scoring.score_files import write_json
 
     record = read_record(sheet)
     labels = read_labels(sheet, record["rows"])

@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
-from vlmake import checkpoints, gpus, model_spec, paths
-from vlmake.entries import ModelEntry
+from vlmake import paths
+from vlmake.devices import gpus
 from vlmake.errors import VlmakeError
-from vlmake.registry import Registry, load_registry, registry_folders
-from vlmake.run_config import RunConfig, config_files, load_config
+from vlmake.models import checkpoints, model_spec
+from vlmake.registry.entries import ModelEntry
+from vlmake.registry.loading import Registry, load_registry, registry_folders
+from vlmake.runs.run_config import RunConfig, config_files, load_config
 from vlmake.store import canonical_json, write_text
 
 FOLDER = click.Path(path_type=Path)

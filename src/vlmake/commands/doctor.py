@@ -11,14 +11,15 @@ from typing import NamedTuple
 
 import click
 
-from vlmake import checkpoints, paths
-from vlmake.devices import VENDORS, visible_devices
+from vlmake import paths
+from vlmake.devices.finding import VENDORS, visible_devices
 from vlmake.digests import checkpoint_files
 from vlmake.errors import VlmakeError
-from vlmake.own_benchmarks import look_at_all
-from vlmake.planning import Plan
-from vlmake.registry import load_registry, registry_folders
-from vlmake.run_config import config_files, load_config
+from vlmake.models import checkpoints
+from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.registry.own_benchmarks import look_at_all
+from vlmake.runs.planning import Plan
+from vlmake.runs.run_config import config_files, load_config
 
 _ENOUGH_DISK_GB = 5
 _IMPORT_SECONDS = 300

@@ -7,8 +7,8 @@ import click
 from vlmake import paths
 from vlmake.dataset_classes.source import PROTOCOL
 from vlmake.errors import VlmakeError
-from vlmake.registry import load_registry, registry_folders
-from vlmake.run_config import config_files, load_config
+from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.runs.run_config import config_files, load_config
 
 FORMATS = ("xlsx", "csv", "tsv", "json", "jsonl")
 
@@ -28,7 +28,7 @@ def command(
     If there is a score, the answers that were found and the hits of the configured protocol follow. Texts stay texts:
     nothing becomes a formula or a number. What does not fit a cell of a spreadsheet stands whole on a second sheet.
     """
-    from vlmake.export import exported_table, write_table
+    from vlmake.tables.export import exported_table, write_table
 
     chosen = _format(file_format, out)
     _check_out(out)

@@ -6,8 +6,8 @@ from typing import get_args
 import click
 
 from vlmake.importing import Format
-from vlmake.registry import load_registry, registry_folders
-from vlmake.run_config import config_files, load_config
+from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.runs.run_config import config_files, load_config
 
 
 @click.command()

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from vlmake.entries import DatasetEntry, ModelEntry
 from vlmake.errors import VlmakeError, did_you_mean
-from vlmake.layers import read_layers
 from vlmake.metrics.registry import metric_entry
-from vlmake.own_benchmarks import look_at_all
-from vlmake.readiness import readiness
-from vlmake.registry import load_registry, registry_folders
-from vlmake.run_config import config_files, load_config
+from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.registry.layers import read_layers
+from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.registry.own_benchmarks import look_at_all
+from vlmake.registry.readiness import readiness
+from vlmake.runs.run_config import config_files, load_config
 
 _HEADS = {
     "datasets": ("name", "ends in", "rows", "images", "judge", "task", "metric", "aliases", "notes"),

@@ -6,8 +6,8 @@ import click
 
 from vlmake import paths
 from vlmake.errors import VlmakeError
-from vlmake.registry import Registry, load_registry, registry_folders
-from vlmake.run_config import config_files, load_config
+from vlmake.registry.loading import Registry, load_registry, registry_folders
+from vlmake.runs.run_config import config_files, load_config
 
 FILE = click.Path(path_type=Path)
 
@@ -60,7 +60,7 @@ def _make(name: str, source: Path, images: Path | None, columns: dict[str, str],
     """Make the TSV and print its entry; or print every fault, and return 1."""
     from vlmake.new_dataset.making import FaultyTableError, entry_text, make_tsv
     from vlmake.new_dataset.tables import open_table
-    from vlmake.own_benchmarks import describe
+    from vlmake.registry.own_benchmarks import describe
 
     table = open_table(source)
     if images is not None and not images.is_dir():
@@ -83,7 +83,7 @@ def _make(name: str, source: Path, images: Path | None, columns: dict[str, str],
 def _check(tsv: Path, lmu_data: Path) -> int:
     """Print every fault of a TSV, its images included; return 1 if there are any."""
     from vlmake.new_dataset.checking import faults_of
-    from vlmake.own_benchmarks import describe
+    from vlmake.registry.own_benchmarks import describe
 
     if not tsv.exists() and tsv.name == str(tsv) and (lmu_data / tsv).is_file():
         tsv = lmu_data / tsv

@@ -9,19 +9,19 @@ import click
 import pyarrow.parquet as pq
 
 from vlmake import paths
+from vlmake.data.decode import decode
+from vlmake.data.download import source_record
+from vlmake.data.images import ImageStore
+from vlmake.data.roundtrip import digest_of, with_shown_images
 from vlmake.dataset_classes.asking import decode_class
 from vlmake.dataset_classes.process import class_call, log_outside_work
-from vlmake.decode import decode
-from vlmake.download import source_record
-from vlmake.entries import DatasetEntry
-from vlmake.images import ImageStore
-from vlmake.model_spec import benchmark_settings
-from vlmake.own_benchmarks import with_own
-from vlmake.prompts import Frames, Part
-from vlmake.questions import check_askable, messages_of
-from vlmake.registry import Registry, load_registry, registry_folders
-from vlmake.roundtrip import digest_of, with_shown_images
-from vlmake.run_config import ImageRoundtrip, config_files, load_config
+from vlmake.inference.prompts import Frames, Part
+from vlmake.inference.questions import check_askable, messages_of
+from vlmake.models.model_spec import benchmark_settings
+from vlmake.registry.entries import DatasetEntry
+from vlmake.registry.loading import Registry, load_registry, registry_folders
+from vlmake.registry.own_benchmarks import with_own
+from vlmake.runs.run_config import ImageRoundtrip, config_files, load_config
 
 
 @click.command()

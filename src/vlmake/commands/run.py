@@ -14,19 +14,20 @@ import click
 import psutil
 import yaml
 
-from vlmake import journal, paths
+from vlmake import paths
 from vlmake.commands.arguments import Passed, has_option, option_values, split_targets, spread_values, with_config
-from vlmake.devices import visible_devices
+from vlmake.devices.finding import visible_devices
 from vlmake.errors import VlmakeError
-from vlmake.layers import read_yaml
+from vlmake.inference import journal
 from vlmake.orphans import die_with_parent
-from vlmake.own_benchmarks import named_datasets, with_own
-from vlmake.planning import Plan
-from vlmake.readiness import readiness
-from vlmake.registry import load_registry, registry_folders
-from vlmake.run_config import RunConfig, config_files, configured_pairs, load_config
+from vlmake.registry.layers import read_yaml
+from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.registry.own_benchmarks import named_datasets, with_own
+from vlmake.registry.readiness import readiness
+from vlmake.runs.planning import Plan
+from vlmake.runs.run_config import RunConfig, config_files, configured_pairs, load_config
+from vlmake.runs.work_dir import hold_work_dir, is_dry_run
 from vlmake.store import canonical_json
-from vlmake.work_dir import hold_work_dir, is_dry_run
 
 Pairs = list[tuple[str, str]]
 
@@ -272,11 +273,11 @@ def _journal(work_dir: Path, model: str, dataset: str) -> Path:
 
 def _show(work_dir: Path, pairs: Pairs, data_dir: str) -> None:
     """Bring summary and report up to date with every score that is present, and print the ones asked for."""
-    from vlmake.terminal import print_scores
+    from vlmake.runs.terminal import print_scores
 
     if _report_is_old(work_dir):
         from vlmake.report.page import write_page
-        from vlmake.summary import write_summary
+        from vlmake.scoring.summary import write_summary
 
         write_summary(work_dir / paths.SUMMARY, work_dir)
         write_page(work_dir / paths.REPORT, work_dir, work_dir / data_dir)

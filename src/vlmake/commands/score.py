@@ -7,10 +7,10 @@ import click
 
 from vlmake import __version__
 from vlmake.errors import VlmakeError
-from vlmake.own_benchmarks import with_own
-from vlmake.readiness import readiness
-from vlmake.registry import load_registry, registry_folders
-from vlmake.run_config import config_files, load_config
+from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.registry.own_benchmarks import with_own
+from vlmake.registry.readiness import readiness
+from vlmake.runs.run_config import config_files, load_config
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -33,11 +33,11 @@ def command(
     registry: tuple[Path, ...],
 ) -> None:
     """Score predictions that exist already; no model is needed and nothing is downloaded."""
+    from vlmake.data.samples import read_text_samples
     from vlmake.paths import lmu_data, parse_dataset
-    from vlmake.predictions_io import complete, read_predictions
-    from vlmake.samples import read_text_samples
-    from vlmake.score_files import items_jsonl, write_detail, write_table
-    from vlmake.scoring import ScoringSpec, score
+    from vlmake.scoring.protocols import ScoringSpec, score
+    from vlmake.scoring.score_files import items_jsonl, write_detail, write_table
+    from vlmake.tables.predictions_io import complete, read_predictions
 
     config = load_config({"protocol": protocol} if protocol else {}, config_files())
     known = with_own(load_registry(registry_folders([*config.registry, *map(str, registry)])), [dataset], config)

@@ -1,7 +1,7 @@
 """A dataset class instead of the decode stage: its rows with the messages it makes of them, and all images it shows.
 
-The files are those of ``vlmake.decode``, with one column more: ``messages``, the parts of each row's prompt as JSON. An
-image that the class made itself (a crop, a drawing) is in the image store like any other.
+The files are those of ``vlmake.data.decode``, with one column more: ``messages``, the parts of each row's prompt as
+JSON. An image that the class made itself (a crop, a drawing) is in the image store like any other.
 """
 
 import json
@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pybase64 import b64decode
 
+from vlmake.data.decode import Decoded
+from vlmake.data.images import POLICY, ImageError, ImageWriter
 from vlmake.dataset_classes.process import ClassCall, ask_class, class_fault, scratch_folder
-from vlmake.decode import Decoded
 from vlmake.digests import file_digest
 from vlmake.errors import VlmakeError
-from vlmake.images import POLICY, ImageError, ImageWriter
-from vlmake.prompts import Part
+from vlmake.inference.prompts import Part
 from vlmake.store import atomic_path, canonical_json, disk_errors
 
 OWN_COLUMNS = ("images", "image_error", "group", "messages")

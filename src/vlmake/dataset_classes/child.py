@@ -18,15 +18,15 @@ from typing import Any
 import pandas as pd
 
 from vlmake import paths
+from vlmake.data.images import ImageError
 from vlmake.dataset_classes.faults import FaultError, calling, one_line
 from vlmake.dataset_classes.files import dump
 from vlmake.dataset_classes.image_files import found_inside
 from vlmake.dataset_classes.process import WORK
 from vlmake.dataset_classes.results import as_table, hits_by_index
 from vlmake.errors import VlmakeError
-from vlmake.images import ImageError
 from vlmake.orphans import die_with_parent
-from vlmake.plain_values import plain
+from vlmake.tables.plain_values import plain
 
 _DATA_URI = "data:image/"
 

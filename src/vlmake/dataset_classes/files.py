@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from vlmake.errors import VlmakeError
-from vlmake.plain_values import unboxed
-from vlmake.predictions_io import PICKLES
-from vlmake.spreadsheets import Cell, Sheet, write_workbook
+from vlmake.tables.plain_values import unboxed
+from vlmake.tables.predictions_io import PICKLES
+from vlmake.tables.spreadsheets import Cell, Sheet, write_workbook
 
 
 def load(f: str | Path, fmt: str | None = None) -> Any:

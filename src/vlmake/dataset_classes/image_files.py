@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from vlmake.images import ImageError
+from vlmake.data.images import ImageError
 
 
 def found_inside(name: str, starts: Sequence[Path], folders: Sequence[Path]) -> Path:

@@ -22,9 +22,9 @@ import psutil
 from vlmake.dataset_classes.faults import one_line
 from vlmake.dataset_classes.source import ClassName, class_name, module_file
 from vlmake.digests import cache_home
-from vlmake.entries import DatasetEntry
 from vlmake.errors import VlmakeError
 from vlmake.paths import parse_dataset
+from vlmake.registry.entries import DatasetEntry
 
 WORK = "work"
 """The folder in ``scratch`` that is the class's own; what the processes tell each other lies beside it."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from vlmake.dataset_classes.files import load
 from vlmake.errors import VlmakeError
-from vlmake.plain_values import plain
+from vlmake.tables.plain_values import plain
 
 Cell = str | float | int | None
 

@@ -18,7 +18,7 @@ class Extraction(NamedTuple):
 
     ``found`` is False when no rule settled the answer. ``answer`` is then None, or the word by which the emulated
     tool reports it (``Unknown``). The place is None where the text that the rule saw is not the prediction's own.
-    ``confidence`` is ``high``, ``medium`` or ``low``, by the rule (``vlmake.extract.strict_confidence``); None where
+    ``confidence`` is ``high``, ``medium`` or ``low``, by the rule (``vlmake.extract.strict.confidence``); None where
     nothing was found, and in the protocols of VLMEvalKit, which know no such thing.
     """
 

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from vlmake.extract.answer import STRICT, Extraction, unresolved
-from vlmake.extract.strict import core, final_text
+from vlmake.extract.strict.reading import core, final_text
 from vlmake.extract.vlmevalkit_view import as_text
 from vlmake.extract.vqa import gold_texts, whole_text
 

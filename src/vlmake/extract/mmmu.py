@@ -12,8 +12,8 @@ import pandas as pd
 from vlmake.extract import multiple_choice
 from vlmake.extract.answer import STRICT, Extraction
 from vlmake.extract.asked import questions
-from vlmake.extract.strict_vqa import read_text
-from vlmake.extract.strict_vqa_peel import tidy
+from vlmake.extract.strict.vqa import read_text
+from vlmake.extract.strict.vqa_peel import tidy
 from vlmake.extract.vlmevalkit_view import as_text
 from vlmake.extract.vqa import gold_texts
 

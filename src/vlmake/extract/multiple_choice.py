@@ -10,7 +10,7 @@ import pandas as pd
 
 from vlmake.extract.answer import MAIN, STRICT, Extraction, unresolved
 from vlmake.extract.asked import questions
-from vlmake.extract.strict_choice import read_choice
+from vlmake.extract.strict.choice import read_choice
 from vlmake.extract.vlmevalkit_view import as_text
 
 REFUSED = "Z"

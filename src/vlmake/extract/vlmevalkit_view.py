@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 from pandas.io.parsers import TextParser  # type: ignore[attr-defined]  # the stubs leave it out
 
-from vlmake.spreadsheet_cells import start_of, utf16_units
+from vlmake.tables.spreadsheet_cells import start_of, utf16_units
 
 SCORED_COLUMNS = ("answer", "category", "l2-category", "split", "image_path", *string.ascii_uppercase)
 """The columns that scoring rules of any benchmark read; the others stay out, for speed."""

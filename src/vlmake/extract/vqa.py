@@ -7,8 +7,8 @@ import pandas as pd
 
 from vlmake.extract.answer import STRICT, Extraction, unresolved
 from vlmake.extract.asked import questions
-from vlmake.extract.strict_vqa import read_text
-from vlmake.extract.strict_vqa_peel import tidy
+from vlmake.extract.strict.vqa import read_text
+from vlmake.extract.strict.vqa_peel import tidy
 from vlmake.extract.vlmevalkit_view import as_text
 
 _LONGEST_LIST = 100_000

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from vlmake.extract.answer import STRICT
-from vlmake.extract.strict_vqa_peel import tidy
+from vlmake.extract.strict.vqa_peel import tidy
 from vlmake.extract.vlmevalkit_view import as_text
 from vlmake.extract.vqa import extract
 

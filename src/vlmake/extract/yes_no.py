@@ -7,7 +7,7 @@ import pandas as pd
 
 from vlmake.extract.answer import STRICT, Extraction, unresolved
 from vlmake.extract.asked import questions
-from vlmake.extract.strict_yes_no import read_yes_no
+from vlmake.extract.strict.yes_no import read_yes_no
 from vlmake.extract.vlmevalkit_view import as_text
 from vlmake.extract.vqa_text import strip_punctuation
 

@@ -10,7 +10,7 @@ import pandas as pd
 from vlmake.extract import yes_no
 from vlmake.extract.answer import STRICT, Extraction
 from vlmake.extract.vlmevalkit_view import as_text
-from vlmake.tasks import YES_NO
+from vlmake.registry.tasks import YES_NO
 
 
 def extract(frame: pd.DataFrame, protocol: str) -> list[Extraction]:

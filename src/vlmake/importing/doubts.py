@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vlmake.journal import STATUSES
-from vlmake.predictions_io import Record, status_of
-from vlmake.spreadsheet_cells import CELL_UNITS, utf16_units
+from vlmake.inference.journal import STATUSES
+from vlmake.tables.predictions_io import Record, status_of
+from vlmake.tables.spreadsheet_cells import CELL_UNITS, utf16_units
 
 BLANK_MEANS_NOTHING = frozenset({".xlsx", ".tsv", ".csv"})
 """Formats in which a blank cell is all that is left of '' as of a text that pandas reads as missing."""

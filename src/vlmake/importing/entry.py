@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 
 from vlmake import paths
-from vlmake.entries import ModelEntry
 from vlmake.errors import VlmakeError
-from vlmake.layers import mapping, read_yaml
-from vlmake.registry import Registry
+from vlmake.registry.entries import ModelEntry
+from vlmake.registry.layers import mapping, read_yaml
+from vlmake.registry.loading import Registry
 from vlmake.store import write_text
 
 _HEAD = "# Finished predictions that stand as models; written by `vlmake import`, which keeps no comments in it.\n\n"

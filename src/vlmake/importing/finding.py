@@ -15,8 +15,8 @@ from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.importing import Format
 from vlmake.importing.sample_logs import is_sample_log, log_name
 from vlmake.importing.task_names import TASKS, LoggedTask
-from vlmake.predictions_io import PICKLES, READERS
-from vlmake.registry import Registry
+from vlmake.registry.loading import Registry
+from vlmake.tables.predictions_io import PICKLES, READERS
 
 _ENDINGS: dict[Format, tuple[str, ...]] = {
     "auto": (".parquet", ".json", ".jsonl", ".tsv", ".csv", ".xlsx"),

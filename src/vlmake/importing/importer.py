@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 
 from vlmake import __version__, paths
 from vlmake.digests import file_digest
-from vlmake.entries import DatasetEntry
 from vlmake.errors import VlmakeError
 from vlmake.importing.doubts import Asked, ImportedRow, count_doubts, imported_rows
 from vlmake.importing.finding import Findings, Found
 from vlmake.importing.sample_logs import UnmatchedError, read_sample_log
 from vlmake.paths import LimitedName
-from vlmake.predictions_io import read_records
+from vlmake.registry.entries import DatasetEntry
+from vlmake.tables.predictions_io import read_records
 
 _FIRST = 5  # how many rows a report names
 

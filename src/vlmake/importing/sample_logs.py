@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vlmake.errors import VlmakeError, did_you_mean
-from vlmake.predictions_io import Record, whole_characters
+from vlmake.tables.predictions_io import Record, whole_characters
 
 _NAMES = (
     re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.-]+)"),

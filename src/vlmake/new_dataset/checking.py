@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from vlmake.decode import decode
-from vlmake.download import hash_file
-from vlmake.recognition import Fault, Recognised, examine
+from vlmake.data.decode import decode
+from vlmake.data.download import hash_file
+from vlmake.registry.recognition import Fault, Recognised, examine
 
 
 def faults_of(tsv: Path, image_root: Path) -> tuple[Recognised | None, list[Fault], int]:

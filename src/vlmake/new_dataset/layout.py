@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from vlmake.data.literals import list_items
 from vlmake.errors import VlmakeError, did_you_mean
-from vlmake.literals import list_items
 from vlmake.new_dataset.tables import Row, Table
-from vlmake.tasks import Task
+from vlmake.registry.tasks import Task
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "index": ("index", "id", "question_id", "questionId", "data_id", "qid"),

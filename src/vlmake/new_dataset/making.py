@@ -6,15 +6,15 @@ from pathlib import Path
 
 import yaml
 
-from vlmake.download import Digests, hash_file
+from vlmake.data.download import Digests, hash_file
+from vlmake.data.tsv import cut
 from vlmake.errors import VlmakeError
 from vlmake.new_dataset.layout import CellError, Layout, cell_text, find_layout
 from vlmake.new_dataset.pictures import PictureCells
 from vlmake.new_dataset.tables import Row, Table
-from vlmake.recognition import FAULTS_KEPT, Fault, Recognised, examine
+from vlmake.registry.recognition import FAULTS_KEPT, Fault, Recognised, examine
+from vlmake.registry.tasks import Task
 from vlmake.store import atomic_path
-from vlmake.tasks import Task
-from vlmake.tsv import cut
 
 
 class FaultyTableError(VlmakeError):

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vlmake import paths
+from vlmake.data.images import ImageStore
 from vlmake.errors import VlmakeError
-from vlmake.images import ImageStore
-from vlmake.prompts import Template, options_of, question_text
+from vlmake.inference.prompts import Template, options_of, question_text
 from vlmake.report.pictures import Picture, thumbnail
 from vlmake.report.scores import Score
 

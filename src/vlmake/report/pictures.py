@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from vlmake.images import open_rgb
+from vlmake.data.images import open_rgb
 
 LONGEST_SIDE = 320
 _JPEG_QUALITY = 80

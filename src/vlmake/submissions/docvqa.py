@@ -10,8 +10,8 @@ import pandas as pd
 
 from vlmake.errors import VlmakeError
 from vlmake.extract.answer import Extraction, unresolved
-from vlmake.extract.strict import spoken_place
-from vlmake.scoring import align
+from vlmake.extract.strict.reading import spoken_place
+from vlmake.scoring.protocols import align
 from vlmake.store import write_text
 from vlmake.submissions.documents import json_text
 from vlmake.submissions.rows import Gaps, gaps, identifiers

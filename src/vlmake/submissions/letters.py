@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from vlmake.extract.answer import Extraction
-from vlmake.scoring import align
+from vlmake.scoring.protocols import align
 from vlmake.submissions.rows import Gaps, gaps, letters
 from vlmake.submissions.spreadsheet import number_or_text, write_sheet
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vlmake.scoring import align
+from vlmake.scoring.protocols import align
 from vlmake.store import write_text
 from vlmake.submissions.documents import json_text
 from vlmake.submissions.letters import COLUMNS, letter_rows

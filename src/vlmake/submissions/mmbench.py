@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vlmake.scoring import align
+from vlmake.scoring.protocols import align
 from vlmake.submissions.rows import Gaps, benchmark_columns, gaps, text
 from vlmake.submissions.spreadsheet import number_or_text, write_sheet
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from vlmake.extract import mmmu
 from vlmake.extract.answer import STRICT
-from vlmake.scoring import align
+from vlmake.scoring.protocols import align
 from vlmake.store import write_text
 from vlmake.submissions.documents import json_text
 from vlmake.submissions.rows import Gaps, gaps, identifiers

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vlmake.scoring import align
+from vlmake.scoring.protocols import align
 from vlmake.store import write_text
 from vlmake.submissions.rows import Gaps, benchmark_columns, gaps, letters, text
 

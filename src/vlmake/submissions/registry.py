@@ -40,8 +40,8 @@ class Writer(Protocol):
     def write(self, samples: "pd.DataFrame", predictions: "pd.DataFrame", target: "Path") -> "Gaps":
         """Write the file atomically, one row a sample in the samples' order; return what is missing from it.
 
-        Equal answers give equal bytes. Rows are as the score stage gets them (``vlmake.scoring.score``). Raises
-        VlmakeError for samples that the format cannot name.
+        Equal answers give equal bytes. Rows are as the score stage gets them (``vlmake.scoring.protocols.score``).
+        Raises VlmakeError for samples that the format cannot name.
         """
 
 

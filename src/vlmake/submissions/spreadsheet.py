@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
-from vlmake.spreadsheets import Cell, Sheet, write_workbook
 from vlmake.store import atomic_path
+from vlmake.tables.spreadsheets import Cell, Sheet, write_workbook
 
 
 def write_sheet(columns: Sequence[str], rows: Iterable[Sequence[Cell]], target: Path) -> int:

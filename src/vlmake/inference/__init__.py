@@ -1,0 +1,1 @@
+"""From samples to predictions: prompts, shards, the journal, and the work around a loaded model."""

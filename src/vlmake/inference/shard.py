@@ -1,0 +1,172 @@
+"""One shard of one (model, dataset): what is asked, what is known already, and what the model still has to answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vlmake.backends.base import Output
+from vlmake.data.images import ImageError
+from vlmake.errors import VlmakeError
+from vlmake.inference.journal import Prediction, read_journal, stopped_alone, stopped_device
+from vlmake.inference.prompts import Part
+from vlmake.store import canonical_json, text_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One sample ready to be asked. ``image_error`` says why it cannot be asked at all."""
+
+    index: str
+    messages: Sequence[Part]
+    image_error: str | None
+    key: str
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How questions are asked: everything about it is part of each prediction's key.
+
+    ``pixels`` is the model's pixel budget on this benchmark (keys of ``entries.PixelBudget``). ``looked_up_in`` is the
+    benchmark's name for a model that looks its answers up by index, so that equal prompts may have unequal answers.
+    """
+
+    model_digest: str
+    max_new_tokens: int
+    pixels: Mapping[str, Any] = field(default_factory=dict)
+    repeat: int = 0
+    looked_up_in: str | None = None
+
+    def generation(self) -> dict[str, Any]:
+        """Return the generation settings; greedy, whatever the checkpoint's own configuration says."""
+        return {"max_new_tokens": self.max_new_tokens, "do_sample": False}
+
+
+def prediction_key(asking: Asking, messages: Sequence[Part]) -> str:
+    """Return the content key of one prediction: model, prompt, image digests, generation settings, repeat."""
+    content = {
+        "model": asking.model_digest,
+        "messages": list(messages),
+        "generation": asking.generation(),
+        "pixels": dict(asking.pixels) if image_count(messages) else {},
+        "repeat": asking.repeat,
+    }
+    return text_digest(canonical_json(content))
+
+
+def image_count(messages: Sequence[Part]) -> int:
+    """Return how many images a prompt shows."""
+    return sum(part["type"] == "image" for part in messages)
+
+
+def make_question(asking: Asking, index: str, messages: Sequence[Part], image_error: str | None) -> Question:
+    """Return a question with its key; a sample with a broken image gets a key of its own kind."""
+    key = prediction_key(asking, messages)
+    if asking.looked_up_in is not None:
+        key = text_digest(f"{key}:{asking.looked_up_in}:{index}")
+    return Question(index, messages, image_error, text_digest(f"{key}:{image_error}") if image_error else key)
+
+
+def accepted_predictions(journal: Path, questions: Sequence[Question], epoch: int) -> dict[str, Prediction]:
+    """Return, by key, the journal's predictions that count: of this epoch or a later one."""
+    found = read_journal(journal, (question.key for question in questions))
+    return {key: item for key, item in found.items() if item.epoch >= epoch}
+
+
+def unasked(question: Question, asking: Asking, epoch: int) -> Prediction:
+    """Return the prediction of a question whose image is known to be broken."""
+    return _bad_image(question, question.image_error or "", asking, 0.0, epoch)
+
+
+def prediction(
+    question: Question, result: Output | Exception, asking: Asking, seconds: float, epoch: int
+) -> Prediction:
+    """Return what the journal keeps of an answer, or of the exception that came in its place."""
+    if isinstance(result, ImageError):
+        return _bad_image(question, str(result), asking, seconds, epoch)
+    blank = _blank(question, asking, seconds, epoch)
+    if isinstance(result, Exception):
+        return replace(blank, error=" ".join(f"{type(result).__name__}: {result}".split())[:500])
+    cut = result.finish_reason == "length"
+    return replace(
+        blank,
+        prediction=result.text,
+        status="truncated" if cut else "ok" if result.text.strip() else "empty",
+        thinking=result.thinking,
+        finish_reason=result.finish_reason,
+        prompt_tokens=result.prompt_tokens,
+        completion_tokens=result.completion_tokens,
+    )
+
+
+def _bad_image(question: Question, reason: str, asking: Asking, seconds: float, epoch: int) -> Prediction:
+    return replace(_blank(question, asking, seconds, epoch), status="bad_image", error=reason)
+
+
+def _blank(question: Question, asking: Asking, seconds: float, epoch: int) -> Prediction:
+    """Return a prediction without an answer, which is a model error until something better is known."""
+    return Prediction(
+        key=question.key,
+        index=question.index,
+        repeat=asking.repeat,
+        prediction=None,
+        thinking=None,
+        status="model_error",
+        finish_reason=None,
+        prompt_tokens=None,
+        completion_tokens=None,
+        error=None,
+        seconds=seconds,
+        epoch=epoch,
+    )
+
+
+def unanswered(questions: Sequence[Question], answers: Mapping[str, Prediction]) -> list[Question]:
+    """Return the questions that have no answer yet, or only a model error."""
+    return [
+        question
+        for question in questions
+        if question.key not in answers or answers[question.key].status == "model_error"
+    ]
+
+
+def suspects(questions: Sequence[Question], answers: Mapping[str, Prediction]) -> list[Question]:
+    """Return the questions that a device stopped working at, those that were alone last.
+
+    They are asked one by one after all others, so that one that takes the device down again costs nothing else.
+    """
+    found = [item for item in questions if item.key in answers and stopped_device(answers[item.key])]
+    return sorted(found, key=lambda item: stopped_alone(answers[item.key]))
+
+
+def refuse_failures(
+    questions: Sequence[Question],
+    answers: Mapping[str, Prediction],
+    max_failures: int,
+    where: str,
+    *,
+    imported: bool = False,
+) -> None:
+    """Raise VlmakeError while more than ``max_failures`` samples are model errors; their answers stay journaled.
+
+    ``imported`` says that a file gave the answers: to ask it again would give the same.
+    """
+    failed = [question for question in questions if answers[question.key].status == "model_error"]
+    if len(failed) > max_failures:
+        whole = "import a file that has them with `vlmake import ... --replace`"
+        advice = whole if imported else "run the same command again to ask only these"
+        raise VlmakeError(
+            f"{where}: {len(failed)} of {len(questions)} samples failed (model_error), the first at index"
+            f" {failed[0].index}: {answers[failed[0].key].error}; every other answer is kept: {advice}, or accept them"
+            f" with `max_failures: {len(failed)}`"
+        )
+
+
+def prediction_rows(questions: Sequence[Question], answers: Mapping[str, Prediction]) -> list[dict[str, Any]]:
+    """Return one row per question, in order. Identical questions share an answer but keep their own index."""
+    columns = ("repeat", "key", "prediction", "thinking", "status", "finish_reason")
+    counts = ("prompt_tokens", "completion_tokens", "error", "seconds")
+    return [
+        {"index": question.index} | {name: getattr(answers[question.key], name) for name in (*columns, *counts)}
+        for question in questions
+    ]

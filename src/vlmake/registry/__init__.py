@@ -1,0 +1,1 @@
+"""What can be run: benchmarks and models as typed entries, and benchmarks that no entry describes."""

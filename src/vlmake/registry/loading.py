@@ -1,0 +1,243 @@
+"""What can be run: datasets and models as typed entries, read from YAML files, one file per family.
+
+A registry folder holds ``datasets/*.yaml`` and ``models/*.yaml``; ``layers`` says how an entry of a later folder
+is laid over an earlier one. A relative ``path`` in an entry is relative to the YAML file that names it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from vlmake import paths
+from vlmake.dataset_classes.source import class_name
+from vlmake.errors import VlmakeError, did_you_mean
+from vlmake.metrics.registry import metric_entry
+from vlmake.registry.entries import BenchmarkRule, DatasetEntry, Entry, ModelEntry, PixelBudget
+from vlmake.registry.hf_names import parse_source
+from vlmake.registry.layers import Draft, lay_over, mapping, read_layers
+from vlmake.submissions.registry import submission_entry
+
+Model = TypeVar("Model", bound=BaseModel)
+
+ANY_METRIC = "vqa_exact"
+"""The metric of a benchmark of which nothing is known but that its answers are texts."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All entries by name, and aliases by the name they stand for."""
+
+    datasets: Mapping[str, DatasetEntry]
+    models: Mapping[str, ModelEntry]
+    aliases: Mapping[str, str]
+    unrecognised: frozenset[str] = frozenset()
+    """Datasets whose entry says no task: it is told from their TSV when they are wanted (``own_benchmarks``)."""
+    unregistered: tuple[str, ...] = ()
+    """Further names that could be meant: TSVs without an entry."""
+
+    def resolve_model(self, name: str) -> str:
+        """Return the registered name; raise VlmakeError with the closest one for an unknown name."""
+        return self._resolve("model", name, self.models)
+
+    def resolve_dataset(self, name: str) -> str:
+        """Return the registered name with its row limit, if any; raise VlmakeError for an unknown name."""
+        parsed = paths.parse_dataset(name)
+        return str(paths.LimitedName(self._resolve("dataset", parsed.base, self.datasets), parsed.limit))
+
+    def dataset(self, name: str) -> DatasetEntry:
+        """Return the entry behind a dataset name, with or without a limit."""
+        return self.datasets[paths.parse_dataset(self.resolve_dataset(name)).base]
+
+    def model(self, name: str) -> ModelEntry:
+        """Return the entry behind a model name."""
+        return self.models[self.resolve_model(name)]
+
+    def _resolve(self, kind: str, name: str, entries: Mapping[str, Any]) -> str:
+        if name in entries:
+            return name
+        alias = self.aliases.get(f"{kind}:{name}")
+        if alias is not None:
+            return alias
+        more = self.unregistered if kind == "dataset" else ()
+        known = [*entries, *more, *(key.split(":", 1)[1] for key in self.aliases if key.startswith(f"{kind}:"))]
+        raise VlmakeError(f"unknown {kind} '{name}'{did_you_mean(name, known)} (see `vlmake list {kind}s`)")
+
+
+def load_registry(folders: Sequence[Path]) -> Registry:
+    """Read the registry folders in order, later entries laid over earlier ones of the same name.
+
+    Raises VlmakeError naming the file, the entry and the key of the first fault.
+    """
+    drafts: dict[str, dict[str, Draft]] = {"datasets": {}, "models": {}}
+    for folder in dict.fromkeys(folder.resolve() for folder in folders):
+        for section, earlier in drafts.items():
+            drafts[section] = lay_over(earlier, read_layers(folder, section))
+    tasked = {name: _with_task(draft) for name, draft in drafts["datasets"].items()}
+    datasets = {name: _typed(DatasetEntry, draft) for name, (draft, _) in tasked.items()}
+    models = {name: _typed(ModelEntry, draft) for name, draft in drafts["models"].items()}
+    for name, draft in drafts["datasets"].items():
+        _check_parts(name, datasets, draft.where)
+    aliases = {**_aliases("dataset", datasets), **_aliases("model", models)}
+    return Registry(datasets, models, aliases, frozenset(name for name, (_, known) in tasked.items() if not known))
+
+
+def _with_task(draft: Draft) -> tuple[Draft, bool]:
+    """Return the draft of a dataset with its task, and whether that is known.
+
+    A metric counts answers of one task. A TSV on disk without either is recognised by its content when it is wanted;
+    until then its task is the one that any TSV can have.
+    """
+    values = draft.values
+    if "task" in values:
+        return draft, True
+    if "dataset" in values:  # a class makes its own prompts and reads its own answers
+        return replace(draft, values={**values, "task": "vqa"}), True
+    metric = values.get("metric")
+    if metric is not None:
+        try:
+            return replace(draft, values={**values, "task": metric_entry(str(metric)).task}), True
+        except VlmakeError as error:
+            raise VlmakeError(f"{draft.where}: {error}") from None
+    if not isinstance(values.get("path"), str):
+        return draft, True
+    assumed = {} if values.get("scoring") == "none" else {"metric": ANY_METRIC}
+    return replace(draft, values={**values, **assumed, "task": metric_entry(ANY_METRIC).task}), False
+
+
+def _check_parts(name: str, datasets: Mapping[str, DatasetEntry], where: str) -> None:
+    """Refuse parts that are not registered, or are made of parts themselves."""
+    for part in datasets[name].parts:
+        if part not in datasets:
+            raise VlmakeError(f"{where}: parts: unknown dataset '{part}'{did_you_mean(part, datasets)}")
+        if datasets[part].dataset is not None:
+            raise VlmakeError(f"{where}: parts: '{part}' is scored by a class, and its table cannot be stacked")
+        if datasets[part].parts:
+            raise VlmakeError(f"{where}: parts: '{part}' is made of parts itself; name those")
+
+
+def _aliases(kind: str, entries: Mapping[str, DatasetEntry] | Mapping[str, ModelEntry]) -> dict[str, str]:
+    """Return what each alias stands for; raise VlmakeError for one that stands for two entries."""
+    found: dict[str, str] = {}
+    for name, entry in entries.items():
+        for alias in entry.aliases:
+            other = alias if alias in entries else found.get(f"{kind}:{alias}", name)
+            if other != name:
+                raise VlmakeError(f"{kind} '{name}': alias '{alias}' already means {kind} '{other}'; give it another")
+            found[f"{kind}:{alias}"] = name
+    return found
+
+
+def registry_folders(extra: Iterable[str] = (), current: Path | None = None) -> list[Path]:
+    """Return the shipped registry, the ``config/`` of the current folder if there is one, then the extra folders."""
+    here = (current or Path.cwd()) / "config"
+    folders = [paths.product_root() / "config", *([here] if here.is_dir() else [])]
+    for name in extra:
+        if not Path(name).is_dir():
+            raise VlmakeError(f"registry folder {name} is not there")
+        folders.append(Path(name))
+    return folders
+
+
+def validate(kind: type[Model], values: Any, where: str, given_by: Mapping[str, str] | None = None) -> Model:
+    """Return the typed entry; raise VlmakeError with the first fault as one line.
+
+    ``given_by`` says for (nested) keys where each was given, if not at ``where``.
+    """
+    try:
+        return kind.model_validate(mapping(values, where))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        places = given_by or {}
+        where = places.get(".".join(map(str, fault["loc"][:2])), places.get(str(fault["loc"][0]), where))
+        if fault["type"] == "extra_forbidden":
+            known = _known_keys(kind, fault["loc"])
+            raise VlmakeError(f"{where}: unknown key '{key}'{did_you_mean(str(fault['loc'][-1]), known)}") from None
+        if fault["type"] == "missing":
+            raise VlmakeError(f"{where}: key '{key}' is missing") from None
+        hint = did_you_mean(
+            str(fault["input"]), re.findall(r"'([^']*)'", str(fault.get("ctx", {}).get("expected", "")))
+        )
+        raise VlmakeError(f"{where}: {key}: {fault['msg']}, found {fault['input']!r}{hint}") from None
+
+
+def _known_keys(kind: type[BaseModel], place: Sequence[int | str]) -> Iterable[str]:
+    if len(place) == 1:
+        return [*kind.model_fields, *(["based_on"] if issubclass(kind, Entry) else [])]
+    return BenchmarkRule.model_fields if isinstance(place[-2], int) else PixelBudget.model_fields
+
+
+def _typed(kind: type[Model], draft: Draft) -> Model:
+    entry = validate(kind, draft.values, draft.where, draft.given_by)
+    _check_entry(entry, draft.where)
+    return entry
+
+
+def _check_entry(entry: BaseModel, where: str) -> None:
+    """Refuse what no single key shows: a metric of another task, or an entry that leads nowhere."""
+    if isinstance(entry, ModelEntry):
+        _check_model(entry, where)
+    if isinstance(entry, DatasetEntry):
+        _check_dataset(entry, where)
+
+
+def _check_dataset(entry: DatasetEntry, where: str) -> None:
+    if entry.dataset is not None or entry.python_path is not None:
+        _check_class(entry, where)
+        return
+    if not (entry.path or entry.url or entry.source or entry.parts or entry.input != "image"):
+        raise VlmakeError(f"{where}: give `url` or `path`, where its TSV comes from")
+    if entry.source is not None and entry.url:
+        raise VlmakeError(f"{where}: `url` and `source` exclude each other")
+    if entry.columns and entry.source is None:
+        raise VlmakeError(f"{where}: `columns` says what becomes of a `source`, and there is none")
+    if entry.source is not None:
+        try:
+            parse_source(entry.source)
+        except VlmakeError as error:
+            raise VlmakeError(f"{where}: source: {error}") from None
+    try:
+        if entry.submission is not None:
+            submission_entry(entry.submission)
+    except VlmakeError as error:
+        raise VlmakeError(f"{where}: {error}") from None
+    if entry.metric is None:
+        if entry.scoring is None:
+            raise VlmakeError(f"{where}: give the `metric` that makes its table, or `scoring: none`")
+        return
+    if entry.scoring == "none":
+        raise VlmakeError(f"{where}: `metric` and `scoring: none` exclude each other")
+    try:
+        task = metric_entry(entry.metric).task
+    except VlmakeError as error:
+        raise VlmakeError(f"{where}: {error}") from None
+    if task != entry.task:
+        raise VlmakeError(f"{where}: metric '{entry.metric}' counts answers of task '{task}', not '{entry.task}'")
+
+
+def _check_class(entry: DatasetEntry, where: str) -> None:
+    """Refuse a class that is none, and keys whose work the class does."""
+    if entry.dataset is None:
+        raise VlmakeError(f"{where}: `python_path` is where the class of `dataset` lies, and there is none")
+    try:
+        class_name(entry.dataset, entry.python_path)
+    except VlmakeError as error:
+        raise VlmakeError(f"{where}: dataset: {error}") from None
+    for key in ("metric", "prompt", "question", "submission", "parts"):
+        if getattr(entry, key):
+            raise VlmakeError(f"{where}: `dataset` and `{key}` exclude each other: the class does that itself")
+
+
+def _check_model(entry: ModelEntry, where: str) -> None:
+    if not (entry.path or entry.repository):
+        raise VlmakeError(f"{where}: give `path` (a checkpoint folder) or `repository` (owner/name on a hub)")
+    if entry.backend == "replay" and (entry.path is None or entry.converter or entry.adapters):
+        raise VlmakeError(f"{where}: backend replay takes the `path` of an import, no converter and no adapters")
+    if entry.load_in_8bit and entry.load_in_4bit:
+        raise VlmakeError(f"{where}: load_in_8bit and load_in_4bit exclude each other")
+    if entry.tensor_parallel and (entry.device_map or entry.gpus < 2):
+        raise VlmakeError(f"{where}: tensor_parallel needs `gpus` of at least 2 and no device_map")

@@ -1,0 +1,308 @@
+"""What a plan needs to know: shard counts, and one canonical text per concern that says when a file is stale.
+
+Everything here is cheap and offline: it runs for every job of every plan, before any work.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vlmake import digests, paths
+from vlmake.dataset_classes.source import EVALUATION_VERSION, class_digest
+from vlmake.errors import VlmakeError
+from vlmake.importing.entry import refuse_not_imported
+from vlmake.inference import prompts
+from vlmake.inference.journal import epoch_of
+from vlmake.models import checkpoints, model_spec
+from vlmake.models.model_spec import BenchmarkSettings
+from vlmake.registry.entries import DatasetEntry, prompt_template, shards, tsv_path
+from vlmake.registry.hf_names import source_spec
+from vlmake.registry.loading import Registry
+from vlmake.registry.readiness import readiness
+from vlmake.runs.run_config import ImageRoundtrip, RunConfig
+from vlmake.scoring.scoring_digest import module_digest, source_digest
+from vlmake.store import canonical_json, text_digest
+from vlmake.submissions.registry import submission_entry
+
+
+class Plan:
+    """A registry and a configuration, asked by the rules. Results are remembered for the life of the plan."""
+
+    def __init__(self, registry: Registry, config: RunConfig) -> None:
+        self.registry = registry
+        self.config = config
+        self._model_spec = cache(lambda name: model_spec.planning_spec(registry.models[name], config.hub))
+        self._renderer = cache(lambda: text_digest(Path(prompts.__file__).read_text(encoding="utf-8")))
+
+    def model_pattern(self) -> str:
+        """Return a regular expression that matches the registered model names and nothing else."""
+        return _alternatives(self.registry.models)
+
+    def dataset_pattern(self) -> str:
+        """Return a regular expression for the registered dataset names, each with an optional row limit."""
+        return rf"(?:{self.base_pattern()})(?:@[1-9][0-9]*)?"
+
+    def base_pattern(self) -> str:
+        """Return a regular expression for the registered dataset names without limits."""
+        return _alternatives(self.registry.datasets)
+
+    def one_shard_pattern(self) -> str:
+        """Return a regular expression for the dataset names whose rows fit one inference job."""
+        whole = [name for name in self.registry.datasets if self.shards(name) == 1]
+        patterns = [rf"(?:{_alternatives(whole)})(?:@[1-9][0-9]*)?"] if whole else []
+        cut: dict[int, list[str]] = {}
+        for name, entry in self.registry.datasets.items():
+            if self.shards(name) > 1:
+                cut.setdefault(self.config.rows_per_shard or entry.rows_per_shard, []).append(name)
+        patterns += [f"(?:{_alternatives(names)})@(?:{_numbers_up_to(rows)})" for rows, names in cut.items()]
+        return "|".join(patterns)
+
+    def many_shards_pattern(self) -> str:
+        """Return a regular expression for the dataset names, before ``_predictions``, that need several jobs."""
+        return rf"(?!(?:{self.one_shard_pattern()})_(?:predictions|timing)\.)(?:{self.dataset_pattern()})"
+
+    def check_targets(self, words: Iterable[str]) -> None:
+        """Raise VlmakeError for the first word that looks like a result file and is none, or has an unknown name."""
+        for word in words:
+            if paths.looks_like_target(word, self.config.data_dir):
+                try:
+                    self._check_target(word)
+                except VlmakeError as error:
+                    raise VlmakeError(f"{word}: {error}") from error
+
+    def _check_target(self, word: str) -> None:
+        if word in (paths.SUMMARY, paths.REPORT):
+            return
+        if (base := paths.parse_data_target(word, self.config.data_dir)) is not None:
+            self._check_names({base: self.registry.resolve_dataset(base)})
+            self._check_has_data(base)
+            return
+        if (model := paths.parse_checkpoint_target(word, self.config.data_dir)) is not None:
+            self._check_names({model: self.registry.resolve_model(model)})
+            return
+        if (named := paths.parse_target(word)) is None:
+            example = paths.score_csv("MODEL", "DATASET")
+            raise VlmakeError(f"no file of this workflow has such a name; a score is {example}")
+        model, dataset = named
+        self._check_names({model: self.registry.resolve_model(model), dataset: self.registry.resolve_dataset(dataset)})
+        results = self.results(model, dataset)  # refuses what cannot be run
+        scores = (paths.score_csv(model, dataset), paths.score_json(model, dataset), paths.judged(model, dataset))
+        if word in scores and scores[0] not in results:
+            reason = readiness(self.registry.dataset(dataset)).reason
+            raise VlmakeError(f"dataset '{dataset}' has no score: {reason}; make {results[0]}")
+        if "_submission." in word and word not in results:
+            raise VlmakeError(f"dataset '{dataset}' has no such file to hand in; make {results[0]}")
+        if (parts := self.parts(dataset)) and word not in (*results, scores[1]):
+            raise VlmakeError(f"dataset '{dataset}' has no such file: it is made of {', '.join(parts)}")
+
+    def _check_has_data(self, base: str) -> None:
+        entry = self.registry.datasets[base]
+        if entry.parts:
+            raise VlmakeError(f"dataset '{base}' has no data of its own: it is made of {', '.join(entry.parts)}")
+        if (ready := readiness(entry)).result == "nothing":
+            raise VlmakeError(f"dataset '{base}': {ready.reason}")
+
+    def _check_names(self, canonical: dict[str, str]) -> None:
+        for given, registered in canonical.items():
+            if given != registered:
+                raise VlmakeError(f"'{given}' is another name of '{registered}'; a file has the registered one")
+
+    def parts(self, dataset: str) -> list[str]:
+        """Return the benchmarks that a dataset is made of, each with its row limit; none for an ordinary one."""
+        name = paths.parse_dataset(dataset)
+        return [str(paths.LimitedName(part, name.limit)) for part in self.registry.datasets[name.base].parts]
+
+    def made_of(self, dataset: str) -> list[str]:
+        """Return the benchmarks of which a dataset is a part, each with its row limit."""
+        name = paths.parse_dataset(dataset)
+        wholes = [whole for whole, entry in self.registry.datasets.items() if name.base in entry.parts]
+        return [str(paths.LimitedName(whole, name.limit)) for whole in wholes]
+
+    def results(self, model: str, dataset: str) -> list[str]:
+        """Return the files in which a run of a (model, dataset) ends: score, file to hand in, or predictions.
+
+        Raises VlmakeError for a benchmark that cannot be run yet, or of which an imported model has no predictions.
+        """
+        entry = self.registry.dataset(dataset)
+        ready = readiness(entry)
+        if ready.result == "nothing":
+            raise VlmakeError(f"dataset '{paths.parse_dataset(dataset).base}': {ready.reason}")
+        if (imported := self.registry.models.get(model)) is not None:
+            for one in self.parts(dataset) or [dataset]:
+                refuse_not_imported(model, imported, paths.parse_dataset(one).base)
+        if entry.dataset is not None and self.config.image_roundtrip != "off":
+            raise VlmakeError(f"dataset '{dataset}': its class says which images are shown; set `image_roundtrip: off`")
+        if ready.result == "score":
+            self._check_parts_are_scored(entry.parts, dataset)
+            return [paths.score_csv(model, dataset)]
+        if entry.parts:
+            return [file for part in self.parts(dataset) for file in self.results(model, part)]
+        if ready.result == "submission" and entry.submission:
+            return [paths.submission(model, dataset, submission_entry(entry.submission).ending)]
+        return [paths.predictions(model, dataset)]
+
+    def _check_parts_are_scored(self, parts: Iterable[str], dataset: str) -> None:
+        for part in parts:
+            if (ready := readiness(self.registry.datasets[part])).result != "score":
+                raise VlmakeError(f"dataset '{dataset}' is scored by its parts, and '{part}' is not: {ready.reason}")
+
+    def is_scored(self, dataset: str) -> bool:
+        """Tell whether a run of the dataset ends in a score."""
+        return readiness(self.registry.dataset(dataset)).result == "score"
+
+    def parted_pattern(self) -> str:
+        """Return a regular expression for the datasets that are made of others, with an optional row limit."""
+        parted = [name for name, entry in self.registry.datasets.items() if entry.parts]
+        return rf"(?:{_alternatives(parted)})(?:@[1-9][0-9]*)?"
+
+    def class_pattern(self) -> str:
+        """Return a regular expression for the datasets that are a class of the user's, with an optional row limit."""
+        return rf"(?:{self.class_base_pattern()})(?:@[1-9][0-9]*)?"
+
+    def class_base_pattern(self) -> str:
+        """Return the same without a limit."""
+        return _alternatives(name for name, entry in self.registry.datasets.items() if entry.dataset is not None)
+
+    def tsv_base_pattern(self) -> str:
+        """Return a regular expression for the datasets that are no class, without limits."""
+        return _alternatives(name for name, entry in self.registry.datasets.items() if entry.dataset is None)
+
+    def whole_pattern(self) -> str:
+        """Return a regular expression for the datasets of neither parts nor class, with an optional row limit."""
+        whole = [name for name, entry in self.registry.datasets.items() if not (entry.parts or entry.dataset)]
+        return rf"(?:{_alternatives(whole)})(?:@[1-9][0-9]*)?"
+
+    def shards(self, dataset: str) -> int:
+        """Return how many inference jobs a dataset takes."""
+        name = paths.parse_dataset(dataset)
+        return shards(self.registry.datasets[name.base], name.limit, self.config.rows_per_shard)
+
+    def tsv(self, base: str) -> Path:
+        """Return where the benchmark's TSV lies or will lie."""
+        return tsv_path(base, self.registry.datasets[base], paths.lmu_data(self.config.lmu_data))
+
+    def source_spec(self, base: str) -> str:
+        """Return what makes the downloaded file stale: content of a local file, or an md5 no longer accepted.
+
+        Where a file comes from stales nothing, and neither does a local file that is gone. Where a class of the user's
+        says what the file is, its source does.
+        """
+        entry = self.registry.datasets[base]
+        known = _read_source(Path(paths.source(base, self.config.data_dir)))
+        if entry.path is not None:
+            tsv = Path(entry.path)
+            return digests.file_digest(tsv) if tsv.is_file() else known.get("sha256", "never seen")
+        if entry.dataset is not None and not entry.url:
+            return self.class_spec(base)
+        if entry.source is not None:
+            return source_spec(entry.source, entry.columns, entry.task, entry.answers)
+        accepted = [md5.lower() for md5 in entry.md5]
+        return canonical_json(sorted(accepted)) if known and accepted and known["md5"] not in accepted else "accepted"
+
+    def class_spec(self, base: str) -> str:
+        """Return what makes rows stale that a class of the user's built: its name and its source."""
+        entry = self.registry.datasets[base]
+        return canonical_json({"class": entry.dataset, "source": _class_digest(entry)})
+
+    def is_prepared(self, model: str) -> bool:
+        """Tell whether the model's checkpoint is fetched or converted by a job of its own, before any inference."""
+        return checkpoints.is_prepared(self.registry.models[model])
+
+    def checkpoint_spec(self, model: str) -> str:
+        """Return what makes a pinned checkpoint stale: another source, revision, adapter or converter version."""
+        return checkpoints.planning_source(self.registry.models[model], self.config.hub)
+
+    def inference_spec(self, model: str, dataset: str) -> str:
+        """Return what makes predictions stale: checkpoint, settings, prompt, and a request for fresh ones."""
+        base = paths.parse_dataset(dataset).base
+        entry = self.registry.datasets[base]
+        here = model_spec.benchmark_settings(self.registry.models[model], base, entry)
+        content = {
+            "model": self._model_spec(model),
+            "max_new_tokens": here.max_new_tokens,
+            "prompt": prompt_spec(entry, here),
+            "renderer": self._renderer(),
+            "epoch": epoch_of(Path(paths.journal(model, base)), dataset),
+            "max_failures": self.config.max_failures,
+            **roundtrip_spec(self.config.image_roundtrip),
+        }
+        return canonical_json(content)
+
+    def scoring_spec(self, dataset: str) -> str:
+        """Return what makes a score stale: task, metric, protocol, and the source of the scorer."""
+        if (entry := self.registry.dataset(dataset)).dataset is not None:
+            settings = {"dataset": dataset, "class": entry.dataset, "judge": entry.judge}
+            source = _class_digest(entry)
+            return canonical_json(settings | {"source": source, "version": EVALUATION_VERSION})
+        return canonical_json(scoring_settings(self.registry, self.config, dataset) | {"source": self._source(dataset)})
+
+    def submission_spec(self, dataset: str) -> str:
+        """Return what makes a file to hand in stale: its format and the source of what writes it."""
+        entry = self.registry.dataset(dataset)
+        name = entry.submission or ""
+        source = module_digest(submission_entry(name).module)
+        return canonical_json({"dataset": dataset, "task": entry.task, "submission": name, "source": source})
+
+    def parts_spec(self, dataset: str) -> str:
+        """Return what makes a stacked score stale: its parts in order, the protocol, the source of what stacks them."""
+        source = module_digest("vlmake.scoring.score_parts")
+        return canonical_json({"parts": self.parts(dataset), "protocol": self.config.protocol, "source": source})
+
+    def _source(self, dataset: str) -> str:
+        return source_digest(self.registry.dataset(dataset).metric or "")
+
+
+def _class_digest(entry: DatasetEntry) -> str:
+    return class_digest(entry.dataset or "", entry.python_path)
+
+
+def _read_source(file: Path) -> dict[str, str]:
+    """Return what the download step wrote, or nothing when there is no such file or it is damaged."""
+    try:
+        return {"md5": "", **json.loads(file.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def roundtrip_spec(image_roundtrip: ImageRoundtrip) -> dict[str, str]:
+    """Return what a spec says of images that are shown in another form; nothing where they are the benchmark's own."""
+    return {} if image_roundtrip == "off" else {"image_roundtrip": image_roundtrip}
+
+
+def prompt_spec(entry: DatasetEntry, settings: BenchmarkSettings) -> dict[str, Any]:
+    """Return what can change a prompt, of a dataset's entry and of what the model's entry says about the dataset."""
+    if entry.dataset is not None:
+        source = class_digest(entry.dataset, entry.python_path)
+        return {"class": entry.dataset, "source": source, "pixels": dict(settings.pixels)}
+    return {
+        "template": asdict(prompt_template(entry)),
+        "frames": asdict(settings.frames),
+        "pixels": dict(settings.pixels),
+    }
+
+
+def scoring_settings(registry: Registry, config: RunConfig, dataset: str) -> dict[str, Any]:
+    """Return how a dataset is scored, apart from the scorer's source."""
+    entry = registry.dataset(dataset)
+    return {"dataset": dataset, "task": entry.task, "metric": entry.metric, "protocol": config.protocol}
+
+
+def _alternatives(names: Iterable[str]) -> str:
+    """Return an alternation of literal names, longest first, that matches nothing when there are none."""
+    return "|".join(sorted(map(re.escape, names), key=len, reverse=True)) or r"(?!)"
+
+
+def _numbers_up_to(most: int) -> str:
+    """Return a regular expression for the whole numbers from 1 to ``most``, without leading zeros."""
+    digits = str(most)
+    patterns = [f"[1-9][0-9]{{{length - 1}}}" for length in range(1, len(digits))]
+    for place, digit in enumerate(digits):
+        lowest = 1 if place == 0 else 0
+        if int(digit) > lowest:
+            rest = len(digits) - place - 1
+            patterns.append(f"{digits[:place]}[{lowest}-{int(digit) - 1}][0-9]{{{rest}}}")
+    return "|".join([*patterns, digits])

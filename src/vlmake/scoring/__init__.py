@@ -1,0 +1,1 @@
+"""From predictions to scores: every protocol, its files, and what is stacked and listed of them."""

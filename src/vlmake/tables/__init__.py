@@ -1,0 +1,1 @@
+"""Tables in the formats of people and other tools: spreadsheets, exports, finished predictions."""
