@@ -58,6 +58,7 @@ class Output:
     prompt_tokens: int | None
     completion_tokens: int | None
     thinking: str | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

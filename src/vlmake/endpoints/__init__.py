@@ -1,0 +1,1 @@
+"""Servers that speak OpenAI's chat completions: one client for models and for judges."""

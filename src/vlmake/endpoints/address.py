@@ -1,0 +1,37 @@
+"""Where an OpenAI-compatible server listens: ``api_base`` as its root, or as the full URL of its chat completions."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+from vlmake.errors import VlmakeError
+
+_CHAT = "/chat/completions"
+
+
+def chat_url(api_base: str) -> str:
+    """Return the URL that chat requests go to.
+
+    A root (``http://host:8000``) gets ``/v1/chat/completions``, a versioned root (``…/v1``, ``…/api/paas/v4``) gets
+    ``/chat/completions``, and a full URL stays. A query (Azure's ``?api-version=``) is kept. Raises VlmakeError for
+    what is no http(s) URL, or one with a password in it.
+    """
+    parts = urlsplit(api_base.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise VlmakeError(f"api_base '{shown(api_base)}' is no URL: write http(s)://host[:port][/v1]")
+    if parts.username or parts.password:
+        raise VlmakeError(f"api_base '{shown(api_base)}' holds a user name or password: name a variable in `api_key`")
+    path = parts.path.rstrip("/")
+    if not path.endswith(_CHAT):
+        path = (path or "/v1") + _CHAT
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+
+
+def models_url(api_base: str) -> str:
+    """Return the URL at which the server lists its models."""
+    parts = urlsplit(chat_url(api_base))
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.removesuffix(_CHAT) + "/models", parts.query, ""))
+
+
+def shown(url: str) -> str:
+    """Return a URL as it may be printed: without user name, password and query."""
+    parts = urlsplit(url.strip())
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -1,0 +1,266 @@
+"""Many requests to one server at once, as many as it likes, each tried until it is answered or its budget is spent.
+
+One coroutine decides what is sent: retries that are due, then new requests, up to the adaptive limit and the requests a
+minute. Requests are taken from an iterator when they can be sent, and a body is made again for every attempt, so memory
+is bounded by what is under way. Answers are handed over in the groups in which they come.
+"""
+
+import asyncio
+import heapq
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+
+from vlmake.backends.base import Output
+from vlmake.endpoints.concurrency import TOO_MANY, Concurrency
+from vlmake.endpoints.exchange import Endpoint, exchange
+from vlmake.endpoints.faults import EndpointStoppedError, FilteredError, RejectedError, TransientError
+from vlmake.endpoints.spending import Spending
+
+_LONGEST_WAIT_S = 60.0
+_DOUBLED_WHILE_ANSWERED = 2  # a server that answers others is not down: it need not be left alone for long
+_EMPTY_AT_MOST = 4  # asked this often, an empty answer is the model's own
+_REJECTED_AT_MOST = 5  # so many requests refused and none answered: the samples are not the reason
+_CONNECT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: a name of its own, and how its JSON body is made; ``heavy`` bodies are made in a thread."""
+
+    name: Hashable
+    body: Callable[[], bytes]
+    heavy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a call: an output, or the exception in which its last attempt ended, and its seconds."""
+
+    name: Hashable
+    result: Output | Exception
+    seconds: float
+
+
+Deliver = Callable[[Sequence[Answer]], None]
+
+
+class Client:
+    """Asks one server; what was learnt about it is kept from one ``ask`` to the next."""
+
+    def __init__(self, endpoint: Endpoint, spending: Spending) -> None:
+        self.endpoint = endpoint
+        self.spending = spending
+        self.concurrency = Concurrency(endpoint.most)
+        self.counts: Counter[str] = Counter()
+        """How many ``calls`` were made and ``answered``, and how many failed by reason."""
+
+    def ask(self, calls: Iterator[Call], deliver: Deliver) -> None:
+        """Send every call and hand over what became of it, in the order of the answers.
+
+        ``deliver`` runs in a thread, never twice at once. Raises EndpointStoppedError as soon as nothing more can be
+        asked, and whatever ``calls`` or ``deliver`` raise; all that was answered until then has been delivered.
+        """
+        asyncio.run(self._ask(calls, deliver))
+
+    async def _ask(self, calls: Iterator[Call], deliver: Deliver) -> None:
+        async with (
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=aiohttp.ClientTimeout(total=self.endpoint.timeout, sock_connect=_CONNECT_S),
+                headers={"Content-Type": "application/json", **self.endpoint.key.headers()},
+                trust_env=True,
+            ) as session,
+            _Outbox(deliver) as outbox,
+            _Asking(self, session, calls, outbox) as asking,
+        ):
+            await asking.run()
+
+
+class _Outbox:
+    """Answers on their way to a slow place: what comes while one group is being written makes the next."""
+
+    def __init__(self, deliver: Deliver) -> None:
+        self._deliver = deliver
+        self._waiting: list[Answer] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "_Outbox":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._writing is not None:
+            await self._writing
+        await self._write()
+
+    def add(self, answer: Answer) -> None:
+        """Hand an answer over soon; raises what handing over earlier ones raised."""
+        self._waiting.append(answer)
+        if self._writing is not None and self._writing.done():
+            self._writing.result()
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            await asyncio.to_thread(self._deliver, group)
+
+
+@dataclass(slots=True)
+class _Job:
+    """A call and what was tried for it."""
+
+    call: Call
+    attempts: int = 0
+    throttled: int = 0
+    empty: int = 0
+    seconds: float = 0.0
+    answered_before: int = 0
+
+
+class _Asking:
+    """One ``ask``: the requests under way, those that wait for another attempt, and those not yet taken."""
+
+    def __init__(self, client: Client, session: aiohttp.ClientSession, calls: Iterator[Call], outbox: _Outbox) -> None:
+        self._client, self._session, self._calls, self._outbox = client, session, calls, outbox
+        self._endpoint, self._concurrency = client.endpoint, client.concurrency
+        self._started = time.monotonic()
+        self._next_start = 0.0
+        self._retries: list[tuple[float, int, _Job]] = []  # a heap by the moment when each is due
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._exhausted = False
+        self._news = asyncio.Event()
+        self._stopped: BaseException | None = None
+        self._random = random.Random(0)  # spreads retries in time; no answer depends on it
+
+    async def __aenter__(self) -> "_Asking":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def run(self) -> None:
+        """Send until every call has its answer."""
+        while True:
+            look_again = self._send()
+            if self._exhausted and not self._under_way and not self._retries:
+                return
+            self._news.clear()
+            try:
+                async with asyncio.timeout(look_again):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+            if self._stopped is not None:
+                raise self._stopped
+
+    def _send(self) -> float | None:
+        """Start what may be started; return the seconds after which to look again, None: when an answer comes."""
+        while len(self._under_way) < self._concurrency.limit:
+            if (pause := self._next_start - self._elapsed()) > 0:
+                return pause
+            job = self._next_job()
+            if job is None:
+                return max(0.01, self._retries[0][0] - self._elapsed()) if self._retries else None
+            if self._endpoint.per_minute:
+                self._next_start = max(self._next_start, self._elapsed()) + 60 / self._endpoint.per_minute
+            task = asyncio.create_task(self._attempt(job))
+            self._under_way.add(task)
+            task.add_done_callback(self._ended)
+        return None
+
+    def _next_job(self) -> _Job | None:
+        if not self._client.spending.allows_one_more(len(self._under_way)):
+            return None
+        if self._retries and self._retries[0][0] <= self._elapsed():
+            return heapq.heappop(self._retries)[2]
+        if self._exhausted or len(self._retries) >= 2 * self._endpoint.most:
+            return None
+        call = next(self._calls, None)
+        self._exhausted = call is None
+        return _Job(call) if call is not None else None
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and self._stopped is None:
+            self._stopped = task.exception()
+        self._news.set()
+
+    async def _attempt(self, job: _Job) -> None:
+        began = self._elapsed()
+        job.attempts += 1
+        self._client.counts["calls"] += 1
+        try:
+            result: Output | Exception = await self._output(job)
+        except TransientError as fault:
+            job.seconds += self._elapsed() - began
+            self._after(job, fault)
+            return
+        except RejectedError as error:
+            self._refuse_if_all_are_rejected(error)
+            result = error
+        except FilteredError as error:
+            result = Output(str(error), "content_filter", None, None, refused=True)
+        seconds = self._elapsed() - began
+        if not isinstance(result, Exception):
+            self._client.counts["answered"] += 1
+            self._concurrency.answered(seconds, self._elapsed())
+        self._outbox.add(Answer(job.call.name, result, job.seconds + seconds))
+
+    async def _output(self, job: _Job) -> Output:
+        body = await asyncio.to_thread(job.call.body) if job.call.heavy else job.call.body()
+        output = await exchange(self._session, self._endpoint, body)
+        self._client.spending.add(output.prompt_tokens, output.completion_tokens)
+        if not output.text.strip() and not output.refused and output.finish_reason != "length":
+            job.empty += 1
+            if job.empty < _EMPTY_AT_MOST:
+                raise TransientError("an empty answer")
+        return output
+
+    def _after(self, job: _Job, fault: TransientError) -> None:
+        """Put a call whose attempt failed in line again, or give it up."""
+        self._client.counts[_kind(fault)] += 1
+        self._concurrency.failed(fault.status, self._elapsed())
+        if job.attempts >= self._endpoint.attempts:
+            given_up = RejectedError(f"gave up after {job.attempts} attempts; the last: {fault}")
+            self._outbox.add(Answer(job.call.name, given_up, job.seconds))
+            return
+        due = self._elapsed() + max(self._wait(job, fault), fault.retry_after or 0.0)
+        heapq.heappush(self._retries, (due, self._client.counts["calls"], job))
+
+    def _wait(self, job: _Job, fault: TransientError) -> float:
+        """Return how long a call waits for its next attempt: twice as long each time, spread at random."""
+        answered = self._client.counts["answered"]
+        doubled = job.attempts - 1
+        if fault.status == TOO_MANY:
+            job.throttled += 1
+            doubled = job.throttled - 1
+        elif answered > job.answered_before:
+            doubled = min(doubled, _DOUBLED_WHILE_ANSWERED)
+        job.answered_before = answered
+        longest: float = self._endpoint.first_wait * 2**doubled
+        return min(_LONGEST_WAIT_S, longest) * self._random.uniform(0.5, 1.0)
+
+    def _refuse_if_all_are_rejected(self, error: RejectedError) -> None:
+        counts = self._client.counts
+        counts["rejected"] += 1
+        if not counts["answered"] and counts["rejected"] >= _REJECTED_AT_MOST:
+            raise EndpointStoppedError(
+                f"{self._endpoint.shown} refused the first {counts['rejected']} requests, the last: {error};"
+                " check the model's entry"
+            )
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+
+def _kind(fault: TransientError) -> str:
+    """Return a short name of a fault to count it by."""
+    return str(fault).split(":")[0][:60]

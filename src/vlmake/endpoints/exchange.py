@@ -1,0 +1,65 @@
+"""One request and its reply."""
+
+from dataclasses import dataclass
+
+import aiohttp
+
+from vlmake.backends.base import Output
+from vlmake.endpoints.address import shown
+from vlmake.endpoints.faults import EndpointStoppedError, Refusal, TransientError, fault_of, read_refusal
+from vlmake.endpoints.keys import Key
+from vlmake.endpoints.reply import read_reply
+
+_MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server and how it may be used.
+
+    ``most`` requests at once, ``attempts`` a request of ``timeout`` seconds each, the second one ``first_wait`` seconds
+    after the first, and so on twice as late each time.
+    """
+
+    url: str
+    key: Key
+    most: int
+    attempts: int
+    timeout: float
+    first_wait: float = 0.5
+    per_minute: int | None = None
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be printed."""
+        return shown(self.url)
+
+
+async def exchange(session: aiohttp.ClientSession, endpoint: Endpoint, body: bytes) -> Output:
+    """Send a body and return the answer; raises the exceptions of ``faults``. No text holds the key."""
+    try:
+        async with session.post(endpoint.url, data=body, allow_redirects=False) as response:
+            content = await _read(response)
+    except TimeoutError:
+        raise TransientError(f"no answer within {endpoint.timeout:g} s") from None
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+        raise EndpointStoppedError(f"{endpoint.shown} is no URL: check `api_base`") from None
+    except (aiohttp.ClientError, OSError) as error:
+        text = endpoint.key.hidden_in(" ".join(str(error).split()))
+        raise TransientError(f"{type(error).__name__}: {text}"[:200]) from None
+    if response.status == 200:
+        return read_reply(content, endpoint.key, endpoint.shown)
+    refusal = read_refusal(response.status, content)
+    hidden = Refusal(refusal.status, endpoint.key.hidden_in(refusal.text), refusal.code)
+    raise fault_of(hidden, response.headers, endpoint.key.where(), endpoint.shown)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return a reply's body; raises TransientError for one that is larger than any answer."""
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > _MOST_BYTES:
+            raise TransientError(f"a reply of more than {_MOST_BYTES >> 20} MB")
+    return b"".join(parts)
