@@ -14,13 +14,11 @@ Operations are counted as they are executed, padding included: 2 x parameters of
 """
 
 import os
-import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,13 +28,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import click
 import torch
 import transformers as tf
+from cases import CASES, TINY_CASES, Case
 from layouts import (
     LAYOUTS,
     SYSTEM,
     KeptAnswers,
     Pictures,
-    Size,
-    Tower,
     ask,
     backend,
     loop_of_one,
@@ -46,6 +43,7 @@ from layouts import (
     photographs,
     random_model,
 )
+from measuring import Machine, find_machine, watched
 
 from vlmake.backends.base import Capabilities, Request, Turn
 from vlmake.backends.preparing import Preparer
@@ -61,75 +59,6 @@ HEADER = (
     "model", "way", "batch", "questions/s", f"s for {MME_QUESTIONS}", "target", "encode s", "prefill s", "decode s",
     "rest s", "host s, all threads", "waiting for the host s", "TFLOP/s", "of the matrix rate", "peak GiB",
 )  # fmt: skip
-
-
-class Case(NamedTuple):
-    """A published model: its layout and size, and the seconds that an MME-shaped set may take on one H200."""
-
-    layout: str
-    size: Size
-    target: float | None
-
-
-CASES = {
-    "LLaVA-1.5-7B": Case(
-        "LLaVA", Size(Tower(1024, 24, 16, 4096), Tower(4096, 32, 32, 11008), 32, 32064, side=336, patch=14), 30.0
-    ),
-    "Qwen2-VL-2B": Case(
-        "Qwen2-VL",
-        Size(
-            Tower(1280, 32, 16, 5120), Tower(1536, 28, 12, 8960), 2, 151936, side=1008, patch=14,
-            pixels={"min_pixels": 1280 * 28 * 28, "max_pixels": 16384 * 28 * 28},
-        ),
-        60.0,
-    ),
-    "InternVL2-2B": Case(
-        "InternVL",
-        Size(
-            Tower(1024, 24, 16, 4096), Tower(2048, 24, 16, 8192), 8, 92553, side=448, patch=14,
-            pixels={"min_patches": 1, "max_patches": 6},
-        ),
-        45.0,
-    ),
-}  # fmt: skip
-_MINI = Size(Tower(64, 2, 4, 128), Tower(64, 2, 4, 128), 2, 512, side=32, patch=8)
-TINY_CASES = {
-    "LLaVA-1.5-7B": Case("LLaVA", _MINI, None),
-    "Qwen2-VL-2B": Case("Qwen2-VL", replace(_MINI, pixels={"min_pixels": 1024, "max_pixels": 4096}), None),
-    "InternVL2-2B": Case("InternVL", replace(_MINI, pixels={"min_patches": 1, "max_patches": 6}), None),
-}
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where the models run, and what it can do: operations per second of a large matrix product."""
-
-    device: str
-    dtype: torch.dtype
-    name: str
-    matrix_rate: float
-
-    def wait(self) -> None:
-        """Return when the device has done all it was given."""
-        if self.device == "cuda":
-            torch.cuda.synchronize()
-
-    def peak_memory(self, *, reset: bool = False) -> float:
-        """Return the most GiB held since the last reset; on a CPU, the most this process ever held."""
-        if self.device == "cuda":
-            peak = torch.cuda.max_memory_allocated()
-            if reset:
-                torch.cuda.reset_peak_memory_stats()
-            return peak / 2**30
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-@dataclass
-class Phases:
-    """Seconds and operations of the towers, by phase."""
-
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("encode", "prefill", "decode"), 0.0))
-    operations: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -155,82 +84,6 @@ class Run(NamedTuple):
     device: float
     host: float
     batch: int
-
-
-@contextmanager
-def watched(bench: Bench) -> Iterator[Phases]:
-    """Measure vision tower and language model call by call, each after everything before it has finished."""
-    base, phases = bench.model.base_model, Phases()
-    vision = getattr(base, "vision_tower", None) or base.visual
-    text, size = base.language_model, bench.case.size
-    window = LAYOUTS[bench.case.layout].window(size)
-    vision_weights, text_weights = _layer_weights(vision), _layer_weights(text)
-    started: list[float] = []
-
-    def before(*_: Any) -> None:
-        bench.machine.wait()
-        started.append(time.perf_counter())
-
-    def spent() -> float:
-        bench.machine.wait()
-        return time.perf_counter() - started.pop()
-
-    def after_vision(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any], __: Any) -> None:
-        pixels = next(value for value in (*args, *kwargs.values()) if torch.is_tensor(value))
-        tokens = pixels.shape[0] * (window if pixels.ndim == 4 else 1)  # Qwen's are patches of all pictures in one row
-        phases.seconds["encode"] += spent()
-        phases.operations += _operations(vision_weights, size.vision, tokens, window)
-
-    def after_text(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        rows, length, _ = output.last_hidden_state.shape
-        keys = output.past_key_values.get_seq_length()
-        phases.seconds["decode" if length == 1 else "prefill"] += spent()
-        phases.operations += _operations(text_weights, size.text, rows * length, keys)
-        phases.operations += 2 * rows * size.text.hidden * size.vocabulary
-
-    hooks = [module.register_forward_pre_hook(before) for module in (vision, text)]
-    hooks += [
-        module.register_forward_hook(after, with_kwargs=True)
-        for module, after in ((vision, after_vision), (text, after_text))
-    ]
-    try:
-        yield phases
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _layer_weights(tower: Any) -> int:
-    lists = (module for module in tower.modules() if isinstance(module, torch.nn.ModuleList))
-    layers = max(lists, key=lambda module: sum(weight.numel() for weight in module.parameters()))
-    return sum(weight.numel() for weight in layers.parameters())
-
-
-def _operations(weights: int, tower: Tower, tokens: int, keys: int) -> float:
-    return 2.0 * weights * tokens + 4.0 * tower.layers * tower.hidden * tokens * keys
-
-
-def find_machine(*, tiny: bool) -> Machine:
-    if tiny:
-        torch.set_num_threads(1)
-        return Machine("cpu", torch.float32, "CPU, miniature models", _matrix_rate("cpu", torch.float32, 512))
-    if not torch.cuda.is_available():
-        raise SystemExit("bench/gpu.py needs a GPU that torch can use; --host or --tiny run without one")
-    rate = _matrix_rate("cuda", torch.bfloat16, 8192)
-    return Machine("cuda", torch.bfloat16, torch.cuda.get_device_name(), rate)
-
-
-def _matrix_rate(device: str, dtype: torch.dtype, side: int, products: int = 20) -> float:
-    one, two = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
-    for _ in range(3):
-        one @ two
-    wait()
-    started = time.perf_counter()
-    for _ in range(products):
-        one @ two
-    wait()
-    return 2.0 * side**3 * products / (time.perf_counter() - started)
 
 
 def by_backend(bench: Bench, image_groups: str, pace: Pace) -> Callable[[Sequence[Question]], Run]:
@@ -276,7 +129,7 @@ def measure(bench: Bench, way: str, pace: Pace, count: int, asked: int) -> list[
     timed = run(bench.questions(asked))
     memory = bench.machine.peak_memory()
     part = bench.questions(min(asked, 4 * few), seed=2)
-    with watched(bench) as phases:
+    with watched(bench.model, LAYOUTS[bench.case.layout], bench.case.size, bench.machine) as phases:
         again = run(part)
     scale, once = MME_QUESTIONS / asked, MME_QUESTIONS / len(part)
     rate = phases.operations / len(part) * asked / timed.wall

@@ -5,7 +5,8 @@ import io
 
 from PIL import Image
 
-from vlmake.registry.entries import DatasetEntry
+from vlmake.inference.prompts import Piece, Template
+from vlmake.registry.dataset_entries import DatasetEntry, prompt_template
 
 ROWS = 8
 THINGS = ("square", "circle", "star", "line", "moon", "cross", "ring", "arrow")
@@ -46,4 +47,22 @@ def cells(entry: DatasetEntry, row: int) -> dict[str, str]:
         made["id"] = f"test_Art_{row}"
     if entry.metric == "vizwiz":
         made["answers"] = "['red', 'red', 'red', 'blue']"
-    return made
+    return made | _asked_by(prompt_template(entry), made)
+
+
+def _asked_by(template: Template, made: dict[str, str]) -> dict[str, str]:
+    """Further columns that the prompts are made of, and marks where images stand at marks alone."""
+    mark = (template.image_mark or "<image>").replace("{number0}", "0").replace("{number}", "1")
+    mark = f" {mark}" if template.image_order == "only_at_marks" else ""
+    more = {name: f"a {name}{mark}" for name in template.columns() - {"hint"} if name not in made or mark}
+    if not isinstance(template.image_order, str) and template.image_order["by"] != "question":
+        more[template.image_order["by"]] = _fitting(template.image_order)
+    more |= {piece["by"]: _fitting(piece) for piece in template.pieces.values() if piece["by"] not in made}
+    if template.options_from is not None:
+        more[template.options_from["column"]] = "['red', 'green', 'blue', 'white']"
+    return {name: cell for name, cell in more.items() if name != "index" and (name != "question" or name in made)}
+
+
+def _fitting(piece: Piece) -> str:
+    """A cell for which there is a text, and not that there are no images."""
+    return next((pattern.replace("*", "") for pattern, text in piece["cases"] if text != "none"), "other")

@@ -15,9 +15,10 @@ from tokenizers import Encoding
 from transformers import PreTrainedTokenizerFast
 
 from training.model import GRID, HEADS, IMAGE_TOKENS, PATCH
-from training.questions import PROBE_CLASSES, Question, applies, ask, caption, with_frame
+from training.questions import applies, ask, caption, with_frame
 from training.scenes import CHARACTERS, COLORS, SHAPES, SIZE, Scene, draw, layout
 from training.tokenizer import ASSISTANT_ID, END_ID
+from training.wording import PROBE_CLASSES, Question
 
 PREFIX = 1 + IMAGE_TOKENS
 """The user token and the image: what stands before the packed questions."""

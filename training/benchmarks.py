@@ -19,13 +19,12 @@ import click
 
 from training.questions import (
     YES_NO_SKILLS,
-    YES_NO_SUFFIX,
-    Question,
     applies,
     ask,
     existence_question,
 )
 from training.scenes import BENCHMARK_SEEDS, COLORS, SHAPES, Scene, draw, layout
+from training.wording import YES_NO_SUFFIX, Question
 from vlmake.inference.prompts import OPTION_LETTERS
 
 Row = dict[str, Any]

@@ -13,8 +13,9 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from training.card import SkillScore, write_card
-from training.questions import SKILLS, Question, applies, ask, with_frame
+from training.questions import SKILLS, applies, ask, with_frame
 from training.scenes import HELD_OUT_SEEDS, Scene, draw, layout
+from training.wording import Question
 
 QUESTIONS_PER_SKILL = 200
 _SEEDS_PER_SKILL = 2**20

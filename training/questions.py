@@ -1,17 +1,11 @@
-"""Questions about scenes, in the exact wording the evaluation uses.
-
-A question also carries probes: labels at single places of its text ("this character is the one in the picture",
-"this option is the right one"). They are learned by throw-away heads during training and never seen at evaluation.
-"""
+"""Questions about scenes, one function a skill; what can be asked about a scene, and what is a wrong answer to it."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from training.scenes import (
     CHARACTERS,
     COLORS,
-    MAX_THINGS,
     SHAPES,
     SIZE,
     Scene,
@@ -20,46 +14,28 @@ from training.scenes import (
     is_training_word,
     random_word,
 )
-from vlmake.inference.prompts import OPTION_LETTERS, Template, question_text
-
-YES_NO_SUFFIX = " Please answer yes or no."
-SHORT_ANSWER_SUFFIX = "\nAnswer the question using a single word or phrase."
-CHOICE_CLOSING = "Please select the correct answer from the options above. \n"
-COUNT_HINT = "Written characters are not objects."
-CAPTION_REQUEST = "Describe the image."
-NUMBERS = ("zero", "one", "two", "three", "four")
-BINS = 8
-"""Centers are probed as one of so many columns and rows."""
+from training.wording import (
+    CAPTION_REQUEST,
+    COUNT_HINT,
+    NUMBERS,
+    SHORT_ANSWER_SUFFIX,
+    YES_NO_SUFFIX,
+    Probe,
+    Question,
+    choice,
+    open_answer,
+    option_lines,
+    probe,
+    probe_characters,
+    probe_place,
+    probe_shape,
+    with_probes,
+    yes_no,
+)
 
 _EDGE = 4  # pixels a center must be off the middle to be called left, right, top or bottom
 _GAP = 2  # pixels between the middle line and a thing that is said to be in one half
 _APART = 6  # pixels two centers must differ by to be compared
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A label for the token that ends at a character offset of the question text."""
-
-    kind: str
-    end: int
-    label: int
-
-
-PROBE_CLASSES = {"match": 2, "same": 2, "color": len(COLORS), "column": BINS, "row": BINS, "option": 2}
-PROBE_CLASSES |= {"shape": len(SHAPES), "left": 2, "above": 2}
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question as text, its answer, and for multiple choice the parts the text was made of."""
-
-    skill: str
-    text: str
-    answer: str
-    probes: tuple[Probe, ...] = ()
-    stem: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
-    hint: str | None = None
 
 
 # ---------------------------------------------------------------- yes/no: the wanted truth is an argument
@@ -79,7 +55,7 @@ def existence_question(color: str, shape: str, truth: bool) -> Question:
     """Return the question about one kind of thing."""
     article = "an" if color[0] in "aeiou" else "a"
     stem = f"Is there {article} {color} {shape} in the image?"
-    return _yes_no("existence_yn", stem, truth, [_probe(stem, shape, "match", truth)])
+    return yes_no("existence_yn", stem, truth, [probe(stem, shape, "match", truth)])
 
 
 def existence_bound(scene: Scene, rng: random.Random) -> Question:
@@ -96,7 +72,7 @@ def color_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
     thing = rng.choice(scene.unique_shapes())
     color = thing.color if truth else rng.choice([c for c in COLORS if c != thing.color])
     stem = f"Is the {thing.shape} {color}?"
-    return _yes_no("color_yn", stem, truth, [*_where(stem, thing), _probe(stem, color, "match", truth)])
+    return yes_no("color_yn", stem, truth, [*probe_place(stem, thing), probe(stem, color, "match", truth)])
 
 
 def count_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
@@ -105,7 +81,7 @@ def count_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
     if not truth:
         number = rng.choice([n for n in range(len(NUMBERS)) if n != number])
     stem = "Is there one object in the image?" if number == 1 else f"Are there {NUMBERS[number]} objects in the image?"
-    return _yes_no("count_yn", stem, truth, [_probe(stem, NUMBERS[number], "match", truth)])
+    return yes_no("count_yn", stem, truth, [probe(stem, NUMBERS[number], "match", truth)])
 
 
 def position_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
@@ -114,7 +90,9 @@ def position_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
     first, second = ("left", "right") if across else ("top", "bottom")
     half = first if ((_across(thing) if across else _down(thing)) == first) == truth else second
     stem = f"Is the {thing.shape} in the {half} half of the image?"
-    return _yes_no("position_yn", stem, truth, [*_where(stem, thing), _probe(stem, f"{half} half", "match", truth, 5)])
+    return yes_no(
+        "position_yn", stem, truth, [*probe_place(stem, thing), probe(stem, f"{half} half", "match", truth, 5)]
+    )
 
 
 def relation_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
@@ -129,10 +107,10 @@ def relation_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
     relation = before if is_before == truth else after
     stem = f"Is the {first.shape} {relation} the {second.shape}?"
     compared = [
-        _probe(stem, f"the {second.shape}?", "left", first.x < second.x, back=1),
-        _probe(stem, f"the {second.shape}?", "above", first.y < second.y, back=1),
+        probe(stem, f"the {second.shape}?", "left", first.x < second.x, back=1),
+        probe(stem, f"the {second.shape}?", "above", first.y < second.y, back=1),
     ]
-    return _yes_no("relation_yn", stem, truth, [*_where(stem, first), *_where(stem, second), *compared])
+    return yes_no("relation_yn", stem, truth, [*probe_place(stem, first), *probe_place(stem, second), *compared])
 
 
 def ocr_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
@@ -140,7 +118,7 @@ def ocr_yn(scene: Scene, rng: random.Random, truth: bool) -> Question:
     assert scene.word
     word = scene.word if truth else wrong_word(scene, rng)
     stem = f'Is the word "{word}" written in the image?'
-    return _yes_no("ocr_yn", stem, truth, _character_probes(stem.index('"') + 1, word, scene.word))
+    return yes_no("ocr_yn", stem, truth, probe_characters(stem.index('"') + 1, word, scene.word))
 
 
 # ---------------------------------------------------------------- open answers
@@ -150,32 +128,32 @@ def color_open(scene: Scene, rng: random.Random) -> Question:
     """Ask for the color of a thing named by its shape."""
     thing = rng.choice(scene.unique_shapes())
     stem = f"What color is the {thing.shape}?"
-    return _open("color_open", stem, thing.color, _where(stem, thing))
+    return open_answer("color_open", stem, thing.color, probe_place(stem, thing))
 
 
 def shape_open(scene: Scene, rng: random.Random) -> Question:
     """Ask for the shape of a thing named by its color."""
     thing = rng.choice(scene.unique_colors())
     stem = f"What shape is the {thing.color} object?"
-    return _open("shape_open", stem, thing.shape, [_shape_probe(stem, thing)])
+    return open_answer("shape_open", stem, thing.shape, [probe_shape(stem, thing)])
 
 
 def count_open(scene: Scene, rng: random.Random) -> Question:
     """Ask how many things there are."""
-    return _open("count_open", "How many objects are in the image?", str(len(scene.things)))
+    return open_answer("count_open", "How many objects are in the image?", str(len(scene.things)))
 
 
 def side_open(scene: Scene, rng: random.Random) -> Question:
     """Ask for the half of the picture a thing is in."""
     thing = rng.choice([t for t in scene.unique_shapes() if _off_middle(t.x)])
     stem = f"Is the {thing.shape} in the left or right half of the image?"
-    return _open("side_open", stem, _across(thing), _where(stem, thing))
+    return open_answer("side_open", stem, _across(thing), probe_place(stem, thing))
 
 
 def ocr_open(scene: Scene, rng: random.Random) -> Question:
     """Ask for the written string."""
     assert scene.word
-    return _open("ocr_open", "What is written in the image?", scene.word)
+    return open_answer("ocr_open", "What is written in the image?", scene.word)
 
 
 # ---------------------------------------------------------------- multiple choice
@@ -184,29 +162,29 @@ def ocr_open(scene: Scene, rng: random.Random) -> Question:
 def color_mcq(scene: Scene, rng: random.Random) -> Question:
     """Choose the color of a thing named by its shape."""
     thing = rng.choice(scene.unique_shapes())
-    return _choice("color_mcq", f"What color is the {thing.shape}?", thing.color, list(COLORS), rng)
+    return choice("color_mcq", f"What color is the {thing.shape}?", thing.color, list(COLORS), rng)
 
 
 def shape_mcq(scene: Scene, rng: random.Random) -> Question:
     """Choose the shape of a thing named by its color."""
     thing = rng.choice(scene.unique_colors())
-    question = _choice("shape_mcq", f"What shape is the {thing.color} object?", thing.shape, SHAPES, rng)
-    return _with_probes(question, [_shape_probe(question.text, thing)])
+    question = choice("shape_mcq", f"What shape is the {thing.color} object?", thing.shape, SHAPES, rng)
+    return with_probes(question, [probe_shape(question.text, thing)])
 
 
 def count_mcq(scene: Scene, rng: random.Random) -> Question:
     """Choose how many things there are, sometimes with a hint before the question."""
     numbers = [str(n) for n in range(len(NUMBERS))]
     hint = COUNT_HINT if rng.random() < 0.3 else None
-    return _choice("count_mcq", "How many objects are in the image?", str(len(scene.things)), numbers, rng, hint)
+    return choice("count_mcq", "How many objects are in the image?", str(len(scene.things)), numbers, rng, hint)
 
 
 def quadrant_mcq(scene: Scene, rng: random.Random) -> Question:
     """Choose the quarter of the picture a thing is in."""
     thing = rng.choice([t for t in scene.unique_shapes() if _off_middle(t.x) and _off_middle(t.y)])
     corners = [f"{v} {h}" for v in ("top", "bottom") for h in ("left", "right")]
-    question = _choice("quadrant_mcq", f"Where is the {thing.shape}?", f"{_down(thing)} {_across(thing)}", corners, rng)
-    return _with_probes(question, _where(question.text, thing))
+    question = choice("quadrant_mcq", f"Where is the {thing.shape}?", f"{_down(thing)} {_across(thing)}", corners, rng)
+    return with_probes(question, probe_place(question.text, thing))
 
 
 def ocr_mcq(scene: Scene, rng: random.Random) -> Question:
@@ -215,11 +193,11 @@ def ocr_mcq(scene: Scene, rng: random.Random) -> Question:
     pool: dict[str, None] = {}
     while len(pool) < 3:
         pool[wrong_word(scene, rng)] = None
-    question = _choice("ocr_mcq", "What is written in the image?", scene.word, list(pool), rng)
+    question = choice("ocr_mcq", "What is written in the image?", scene.word, list(pool), rng)
     probes: list[Probe] = []
     for line in option_lines(question.options):
-        probes += _character_probes(question.text.index(line) + 3, line[3:-1], scene.word)
-    return _with_probes(question, probes)
+        probes += probe_characters(question.text.index(line) + 3, line[3:-1], scene.word)
+    return with_probes(question, probes)
 
 
 # ---------------------------------------------------------------- caption
@@ -313,64 +291,7 @@ def wrong_word(scene: Scene, rng: random.Random) -> str:
     return word
 
 
-def option_lines(options: Mapping[str, str]) -> list[str]:
-    """Return the options as they stand in the prompt."""
-    return [f"{letter}. {text}\n" for letter, text in options.items()]
-
-
-# ---------------------------------------------------------------- helpers
-
-
-def _yes_no(skill: str, stem: str, truth: bool, probes: Sequence[Probe]) -> Question:
-    return Question(skill, stem + YES_NO_SUFFIX, "Yes" if truth else "No", tuple(probes), stem)
-
-
-def _open(skill: str, stem: str, answer: str, probes: Sequence[Probe] = ()) -> Question:
-    return Question(skill, stem + SHORT_ANSWER_SUFFIX, answer, tuple(probes), stem)
-
-
-def _choice(
-    skill: str, stem: str, answer: str, pool: Sequence[str], rng: random.Random, hint: str | None = None
-) -> Question:
-    """Return a multiple choice question with four options, sometimes fewer; each option's end is probed."""
-    number = rng.choices((4, 3, 2), (80, 14, 6))[0]
-    texts = [*rng.sample([text for text in pool if text != answer], number - 1), answer]
-    rng.shuffle(texts)
-    options = dict(zip(OPTION_LETTERS, texts, strict=False))
-    text = question_text(Template("multiple_choice"), {"question": stem, "hint": hint, **options})
-    gold = next(letter for letter, option in options.items() if option == answer)
-    probes = tuple(
-        Probe("option", text.index(line) + len(line), int(line[3:-1] == answer)) for line in option_lines(options)
-    )
-    return Question(skill, text, gold, probes, stem, options, hint)
-
-
-def _with_probes(question: Question, probes: Sequence[Probe]) -> Question:
-    probes = (*question.probes, *probes)
-    return Question(
-        question.skill, question.text, question.answer, probes, question.stem, question.options, question.hint
-    )
-
-
-def _probe(text: str, word: str, kind: str, label: int, back: int = 0) -> Probe:
-    return Probe(kind, text.index(word) + len(word) - back, int(label))
-
-
-def _where(text: str, thing: Thing) -> list[Probe]:
-    """Probe place and color of a thing where its shape is named."""
-    column, row = int(thing.x * BINS / SIZE), int(thing.y * BINS / SIZE)
-    color = list(COLORS).index(thing.color)
-    return [_probe(text, thing.shape, *pair) for pair in (("column", column), ("row", row), ("color", color))]
-
-
-def _shape_probe(text: str, thing: Thing) -> Probe:
-    """Probe the shape of a thing where its color is named."""
-    return _probe(text, thing.color, "shape", SHAPES.index(thing.shape))
-
-
-def _character_probes(start: int, word: str, written: str) -> list[Probe]:
-    """Probe for each character of a mentioned string whether the same one is written at its place."""
-    return [Probe("same", start + i + 1, int(word[i] == written[i])) for i in range(len(word))]
+# ---------------------------------------------------------------- what a scene lets one ask
 
 
 def _absent_kind(scene: Scene, rng: random.Random) -> tuple[str, str]:
@@ -416,6 +337,3 @@ def _across(thing: Thing) -> str:
 
 def _down(thing: Thing) -> str:
     return "top" if thing.y < SIZE / 2 else "bottom"
-
-
-assert len(NUMBERS) > MAX_THINGS

@@ -13,9 +13,10 @@ from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from training.batches import PATCH_NAMES, PATCH_PLACES, PREFIX, PackedBatch, packed_batch, patch_batch
 from training.model import GRID, WIDTH, image_features
-from training.questions import PROBE_CLASSES, SKILLS
+from training.questions import SKILLS
 from training.scenes import TRAIN_SEEDS
 from training.tokenizer import USER_ID
+from training.wording import PROBE_CLASSES
 
 Report = Callable[[str], None]
 

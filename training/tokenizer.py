@@ -6,18 +6,9 @@ from collections.abc import Iterator
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from training.questions import (
-    CAPTION_REQUEST,
-    CHOICE_CLOSING,
-    COUNT_HINT,
-    SHORT_ANSWER_SUFFIX,
-    SKILLS,
-    YES_NO_SUFFIX,
-    applies,
-    ask,
-    caption,
-)
+from training.questions import SKILLS, applies, ask, caption
 from training.scenes import TRAIN_SEEDS, layout
+from training.wording import CAPTION_REQUEST, CHOICE_CLOSING, COUNT_HINT, SHORT_ANSWER_SUFFIX, YES_NO_SUFFIX
 
 IMAGE_TOKEN = "<image>"
 SPECIAL_TOKENS = ("<pad>", "<s>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>", IMAGE_TOKEN)

@@ -22,3 +22,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, candidates, n=1, cutoff=0.75)
     close = close or [folded[found] for found in get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)]
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return ``1 row`` or ``1,200 rows``; ``plural`` is for a noun that takes more than an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -108,6 +108,7 @@ def test_second_run_names_the_first(slow: Workplace) -> None:
     second = slow.vlmake("run", "--model", "Slow", "--data", "Mini")
     kill_tree(process)
     assert second.code != 0
+    assert len(second.output.splitlines()) == 1, second.output
     assert "is in use by pid" in second.output
     assert "Traceback" not in second.output
     assert slow.snakemake("-n").code == 0, "a plan needs no hold"

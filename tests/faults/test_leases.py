@@ -187,7 +187,7 @@ def test_kill_9_of_a_holder_frees_its_devices_for_who_waits(machine: Machine) ->
     assert first_line(holder).split(",") == sorted(UUIDS, key=UUIDS.index)
     waiter = machine.start("waiter", 4, act="0")
     line = waiting_line(waiter)
-    assert re.match(r"waiter: waiting for 4 of 4 device\(s\); ", line)
+    assert re.match(r"waiter: waiting for 4 of 4 devices; ", line)
     assert f"holder (pid {holder.pid} of " in line
     holder.kill()
     assert finish(waiter) == "", "one line is said while waiting"

@@ -6,9 +6,10 @@ import random
 
 import pytest
 
-from training.questions import PROBE_CLASSES, SKILLS, applies, ask
+from training.questions import SKILLS, applies, ask
 from training.scenes import BENCHMARK_SEEDS, TRAIN_SEEDS, draw, layout
 from training.stages import FOCUS, STAGES
+from training.wording import PROBE_CLASSES
 
 
 def test_probes_end_where_a_token_ends(model_folder):

@@ -1,6 +1,7 @@
 import pytest
 
 from vlmake.commands.arguments import has_option, split_targets, spread_values, with_config
+from vlmake.errors import VlmakeError
 from vlmake.runs.work_dir import is_dry_run
 
 SCORE = "results/M/MME_score.csv"
@@ -31,6 +32,23 @@ def test_several_values_of_one_option() -> None:
 def test_values_end_at_a_target_and_at_the_dashes() -> None:
     assert spread_values(["--model", "A", SCORE, "x"]) == ["--model", "A", SCORE, "x"]
     assert spread_values(["--data", "A", "--", "--data", "B", "C"]) == ["--data", "A", "--", "--data", "B", "C"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--model"],
+        ["--model", "--data", "MME"],
+        ["--data", "MME", "--model"],
+        ["--model", "--", SCORE],
+        ["--model", SCORE],
+        ["--model="],
+        ["--model", ""],
+    ],
+)
+def test_an_option_that_names_nothing_is_refused(words: list[str]) -> None:
+    with pytest.raises(VlmakeError, match=r"^--model names nothing; .*`vlmake list models`"):
+        spread_values(words)
 
 
 @pytest.mark.parametrize("words", [["-n"], ["-np"], ["--dry-run"], ["--cores", "2", "--dryrun"], ["-pn"]])

@@ -288,6 +288,35 @@ def test_models_are_drawn_together_under_other_names(tmp_path: Path) -> None:
     assert Counter(row["model"] for row in record(sheet)["rows"]) == {"TinyVLM": 5, "Imported-7B": 5}
 
 
+@pytest.mark.parametrize("option", ["--data", "--dataset"])
+def test_options_take_several_values_as_those_of_a_run(tmp_path: Path, option: str) -> None:
+    for model, dataset in product(("TinyVLM", "Imported-7B"), ("MMStar", "MMBench_DEV_EN")):
+        put_result(tmp_path, model, dataset, animals(6), ["A"] * 6, ("multiple_choice", "choice"))
+    named = ("--model", "TinyVLM", "Imported-7B", option, "MMStar", "MMBench_DEV_EN")
+    done = audit("draw", *named, "--work-dir", tmp_path, "--out", tmp_path / "all.csv")
+    assert done.exit_code == 0, repr(done.exception)
+    drawn_from = Counter((row["model"], row["dataset"]) for row in record(tmp_path / "all.csv")["rows"])
+    assert drawn_from == dict.fromkeys(product(("TinyVLM", "Imported-7B"), ("MMStar", "MMBench_DEV_EN")), 6)
+
+
+def test_a_tsv_without_an_entry_is_audited_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_result(tmp_path, "TinyVLM", "Dropped", animals(6), ["A"] * 6, ("multiple_choice", "choice"))
+    (tmp_path / "lmu").mkdir()
+    columns = animals(6).assign(image_path="x.png")
+    columns.to_csv(tmp_path / "lmu" / "Dropped.tsv", sep="\t", index=False)
+    monkeypatch.setenv("LMUData", str(tmp_path / "lmu"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    named = ("--model", "TinyVLM", "--data", "Dropped")
+    done = audit("draw", *named, "--work-dir", tmp_path, "--out", tmp_path / "own.csv")
+    assert done.exit_code == 0, repr(done.exception)
+    assert len(read_csv(tmp_path / "own.csv")) == 6
+    columns.drop(columns="answer").to_csv(tmp_path / "lmu" / "Blind.tsv", sep="\t", index=False)
+    done = audit("draw", "--model", "TinyVLM", "--data", "Blind", "--work-dir", tmp_path, "--out", tmp_path / "b.csv")
+    assert "has no scored answers to audit: Blind.tsv has no right answers: add a column `answer`" in str(
+        done.exception
+    )
+
+
 @pytest.mark.parametrize("name", ["sheet.csv", "sheet.xlsx"])
 def test_texts_stay_texts_in_a_spreadsheet_program(tmp_path: Path, name: str) -> None:
     put_choice(tmp_path, ODD)
@@ -371,11 +400,16 @@ def test_agreement_wrong_and_abstained_are_those_by_hand(tmp_path: Path) -> None
     assert "index 1): label 'B', read 'C' by answer_is from 'c' at 14" in printed
 
 
-def test_two_annotators_are_compared(tmp_path: Path) -> None:
+def test_every_two_annotators_are_compared(tmp_path: Path) -> None:
     put_choice(tmp_path, ["B", "A", "C", "D"])
     one = fill(drawn(tmp_path), {"0": "B", "1": "A", "2": "C", "3": "D"})
     two = fill(one, {"2": "?", "3": "-"}, tmp_path / "second.csv")
-    found = figures(one, "--sheet", two)["annotators"]
+    three = fill(one, {"0": "?", "1": "?", "2": "?", "3": "?"}, tmp_path / "third.csv")
+    found, *others = figures(one, "--sheet", two, "--sheet", three)["annotators"]
+    assert [[Path(sheet).name for sheet in pair["sheets"]] for pair in (found, *others)] == [
+        ["sheet.csv", "second.csv"], ["sheet.csv", "third.csv"], ["second.csv", "third.csv"],
+    ]  # fmt: skip
+    assert [pair["agreement"]["value"] for pair in others] == pytest.approx([0, 1 / 3])
     assert found["labelled_by_both"] == 3
     assert found["agreement"]["value"] == pytest.approx(2 / 3)
     # B A C and B A ?: chance (1 + 1) / 9.

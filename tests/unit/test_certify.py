@@ -33,9 +33,9 @@ from vlmake.data.download import source_record
 from vlmake.data.images import open_rgb
 from vlmake.errors import VlmakeError
 from vlmake.inference.prompts import Frames
-from vlmake.models.model_spec import BenchmarkSettings, ModelSpec, RuntimeOptions
-from vlmake.registry.entries import ModelEntry
+from vlmake.models.model_spec import BenchmarkSettings, RuntimeOptions, TransformersSpec
 from vlmake.registry.loading import load_registry
+from vlmake.registry.model_entries import TransformersEntry
 
 CODE = REPOSITORY / "tests" / "data" / "remote_code"
 PIXELS = {"min_patches": 1, "max_patches": 6, "prompt_patches": 64}
@@ -111,8 +111,8 @@ def run(folder: Path, python: Path = Path(sys.executable)) -> Original:
 
 
 def converted(folder: Path) -> Converted:
-    entry = ModelEntry(path=str(folder), converter="internvl2", device="cpu")
-    return Converted(ModelSpec("Mini", entry, folder, "", "float32"), RuntimeOptions("cpu", 1))
+    entry = TransformersEntry(path=str(folder), converter="internvl2", device="cpu")
+    return Converted(TransformersSpec("Mini", entry, folder, "", "float32"), RuntimeOptions("cpu", 1))
 
 
 # -- the whole command

@@ -16,8 +16,8 @@ from vlmake.data import hubs
 from vlmake.errors import VlmakeError
 from vlmake.models import checkpoints
 from vlmake.models.model_spec import planning_spec, resolve
-from vlmake.registry.entries import ModelEntry
 from vlmake.registry.loading import Registry, load_registry
+from vlmake.registry.model_entries import TransformersEntry
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -63,7 +63,7 @@ SHIPPED = {
 def test_one_line_says_where_the_weights_lie_and_keeps_the_rest(tmp_path: Path) -> None:
     registry = layered(tmp_path, SHIPPED, {"InternVL2-2B": {"path": "/data/InternVL2-2B", "gpus": 2}})
     entry = registry.model("internvl")
-    shipped = ModelEntry.model_validate(SHIPPED["InternVL2-2B"])
+    shipped = TransformersEntry.model_validate(SHIPPED["InternVL2-2B"])
     assert entry == shipped.model_copy(update={"path": "/data/InternVL2-2B", "gpus": 2})
     assert registry.model("Other").repository == "a/b"
 
@@ -187,7 +187,7 @@ def test_adapters_and_their_order_are_part_of_the_identity(tmp_path: Path) -> No
     first, second = make_adapter(tmp_path / "first"), make_adapter(tmp_path / "second", b"other")
 
     def identity(*adapters: Path) -> str:
-        entry = ModelEntry(path=str(TINY_VLM), adapters=tuple(map(str, adapters)), device="cpu")
+        entry = TransformersEntry(path=str(TINY_VLM), adapters=tuple(map(str, adapters)), device="cpu")
         spec = resolve("X", entry)
         assert spec.adapters == adapters
         return spec.identity
@@ -204,14 +204,14 @@ def test_a_half_copied_folder_is_refused(tmp_path: Path) -> None:
     shutil.copytree(TINY_VLM, tmp_path / "half")
     (tmp_path / "half" / "model.safetensors").unlink()
     with pytest.raises(VlmakeError, match=r"model 'X': .*half is only part of a checkpoint: a file of weights"):
-        resolve("X", ModelEntry(path=str(tmp_path / "half"), device="cpu"))
+        resolve("X", TransformersEntry(path=str(tmp_path / "half"), device="cpu"))
 
 
 def test_a_record_pins_what_it_was_made_from(tmp_path: Path) -> None:
     """A ModelScope folder that is gone is looked for again; other content under the same name is refused."""
     first, moved = tmp_path / "scope" / "models" / "S" / "Tiny", tmp_path / "scope" / "hub" / "S" / "Tiny"
     shutil.copytree(TINY_VLM, first)
-    entry = ModelEntry(repository="S/Tiny", hub="modelscope", device="cpu")
+    entry = TransformersEntry(repository="S/Tiny", hub="modelscope", device="cpu")
     located = checkpoints.locate("X", entry, "hf", tmp_path / "cache")
     file = tmp_path / "checkpoint.json"
     file.write_text(checkpoints.record(located))
@@ -232,7 +232,7 @@ def test_a_record_pins_what_it_was_made_from(tmp_path: Path) -> None:
 def test_a_published_layout_is_converted_once_for_each_source_and_version(tmp_path: Path) -> None:
     published, cache, file = tmp_path / "published", tmp_path / "cache", tmp_path / "checkpoint.json"
     internvl2_original.write(published, "1B")
-    entry = ModelEntry(path=str(published), converter="internvl2", device="cpu")
+    entry = TransformersEntry(path=str(published), converter="internvl2", device="cpu")
     assert checkpoints.is_prepared(entry)
     located = checkpoints.locate("X", entry, "hf", cache)
     assert located.identity == f"{hubs.local(published).identity} + internvl2:{converters.version('internvl2')}"
@@ -258,19 +258,19 @@ def test_a_published_layout_is_converted_once_for_each_source_and_version(tmp_pa
 def test_requirements_are_checked_before_anything_is_looked_for() -> None:
     here = version("transformers")
     environment = ("transformers==4.49.0", "pydantic>=2", "torch<1; python_version<'3'")
-    entry = ModelEntry(path="/nowhere", environment=environment)
+    entry = TransformersEntry(path="/nowhere", environment=environment)
     expected = rf"model 'X' needs transformers==4\.49\.0 \(here {here}\), with which vlmake itself does not run"
     with pytest.raises(VlmakeError, match=expected):
         resolve("X", entry)
     with pytest.raises(VlmakeError, match=r"model 'X' needs no-such-package>1 \(not installed here\): install it into"):
-        resolve("X", ModelEntry(path="/nowhere", environment=("no-such-package>1",)))
+        resolve("X", TransformersEntry(path="/nowhere", environment=("no-such-package>1",)))
     with pytest.raises(VlmakeError, match="environment: 'transformers ==' is no requirement"):
-        resolve("X", ModelEntry(path="/nowhere", environment=("transformers ==",)))
+        resolve("X", TransformersEntry(path="/nowhere", environment=("transformers ==",)))
 
 
 def test_a_plan_knows_every_source_without_any_network(tmp_path: Path) -> None:
     adapter = str(make_adapter(tmp_path / "lora"))
-    base = ModelEntry(repository="a/b", modelscope="c/d")
+    base = TransformersEntry(repository="a/b", modelscope="c/d")
     changes: list[dict[str, Any]] = [
         {},
         {"revision": "v1"},

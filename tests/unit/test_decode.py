@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from vlmake.data import decode as decode_module
+from vlmake.data import row_images
 from vlmake.data.decode import Decoded, decode
+from vlmake.data.image_cells import MAX_FILE_BYTES, read_inside
 from vlmake.data.images import POLICY, ImageStore, open_rgb
 from vlmake.data.literals import list_items
 from vlmake.errors import VlmakeError
@@ -186,7 +188,7 @@ def test_images_that_are_not_upright_are_counted_and_left_as_they_are(bench: Ben
     source = tmp_path / "source.json"
     source.write_text(json.dumps(bench.source()))
     assert run(bench, source).stderr == (
-        "vlmake decode: 3 of 6 images carry an EXIF orientation; models see them as they are stored, unturned\n"
+        "vlmake decode: 3 of 6 images with an EXIF orientation; models see them as they are stored, unturned\n"
     )
 
 
@@ -204,10 +206,15 @@ def peak_megabytes(bench: Bench, rows: int) -> float:
         file.write("index\timage\tquestion\n")
         for number in range(rows):
             file.write(f"{number}\t{b64(RED + os.urandom(100_000))}\tWhat is this?\n")  # Pillow ignores what follows
+    return decoding_megabytes(bench)
+
+
+def decoding_megabytes(bench: Bench) -> float:
+    """Return the peak memory of a process that decodes the table."""
     code = (
         "import re, sys; from pathlib import Path; from vlmake.data.decode import decode\n"
         "tsv, root, samples, images = map(Path, sys.argv[1:5])\n"
-        "assert decode(tsv, {'sha256': sys.argv[5]}, root, samples, images).images > 1\n"
+        "assert decode(tsv, {'sha256': sys.argv[5]}, root, samples, images).images >= 1\n"
         "assert 'pandas' not in sys.modules\n"
         "print(int(re.search(r'VmHWM:[^0-9]*([0-9]+)', Path('/proc/self/status').read_text())[1]) / 1024)"
     )
@@ -226,6 +233,26 @@ def test_memory_does_not_grow_with_the_file(bench: Bench) -> None:
     small, large = (peak_megabytes(bench, rows) for rows in (90, 450))  # 12 and 60 MB
     assert bench.tsv.stat().st_size > 60_000_000
     assert large < 150 and large - small < 20
+
+
+def test_a_row_takes_a_few_bytes_of_memory(bench: Bench) -> None:
+    def peak(rows: int) -> float:
+        lines = "".join(f"{number}\t{number // 2}\tWhat is this?\n" for number in range(1, rows))
+        bench.tsv.write_text(f"index\timage\tquestion\n0\t{b64(RED)}\tWhat?\n{lines}", encoding="utf-8")
+        return decoding_megabytes(bench)
+
+    assert peak(170_000) - peak(20_000) < 30, "megabytes for 150,000 rows"
+
+
+@pytest.mark.parametrize("rows", [["0", "1", "7"], ["8", "1", "7"], ["0", "0", "7"]], ids=["good", "nowhere", "twice"])
+def test_equal_hashes_of_indexes_change_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch, rows: list[str]) -> None:
+    monkeypatch.setattr(row_images, "hash", lambda text: 0, raising=False)
+    target, second, third = rows
+    bench.write("index image", [["0", b64(RED)], [second, b64(BLUE)], [third, target]])
+    if rows == ["0", "1", "7"]:
+        assert [row["images"] for row in bench.decode()] == [[digest(RED)], [digest(BLUE)], [digest(RED)]]
+    else:
+        bench.fails("rows 1 and 2 have the same index '0'" if second == "0" else "row 3: its image is '8'")
 
 
 def test_references_go_both_ways_and_along_chains(bench: Bench) -> None:
@@ -265,7 +292,7 @@ def test_references_across_batches(bench: Bench, monkeypatch: pytest.MonkeyPatch
         ([["1", b64(RED)], ['""', b64(RED)]], "row 2 has no index"),
         ([["7", b64(RED)], ["8", "7"], ["7", b64(RED)]], "rows 1 and 3 have the same index '7'"),
         ([], "a header and no rows"),
-        ([["1"]], "row 1 (line 2) has 1 cells"),
+        ([["1"]], "row 1 (line 2) has 1 cell"),
     ],
 )
 def test_tables_that_cannot_be_samples(bench: Bench, rows: list[list[str]], words: str) -> None:
@@ -403,6 +430,21 @@ def test_image_files_that_are_not_there_or_not_ours(
         assert len(store) == 0
 
 
+def test_a_huge_file_is_refused_unread(bench: Bench) -> None:
+    with (bench.root / "huge.png").open("wb") as file:
+        file.write(RED)
+        file.truncate(MAX_FILE_BYTES + 1)  # a sparse file: it takes no room on the disk
+    bench.write("index image_path", [["1", "huge.png"]])
+    [row] = bench.decode()
+    assert row["image_error"] == f"image_path 'huge.png' is a file of {MAX_FILE_BYTES + 1:,} bytes: more than" + (
+        f" {MAX_FILE_BYTES:,} are not read"
+    )
+    with (bench.root / "huge.png").open("r+b") as file:
+        file.truncate(1 << 20)
+    [row] = bench.decode()
+    assert row["image_error"] is None, "bytes behind an image are no fault"
+
+
 @settings(max_examples=60, deadline=None)
 @given(parts=st.lists(st.sampled_from(["..", ".", "in", "out", "link", "", "~", "secret.png", "a.png"]), max_size=6))
 def test_no_path_leaves_the_root(parts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -415,7 +457,7 @@ def test_no_path_leaves_the_root(parts: list[str], tmp_path_factory: pytest.Temp
         for place in (folder, folder.parent):
             (place / "secret.png").write_bytes(LIME)
     try:
-        assert decode_module.read_inside(root, "/".join(parts) or ".") == RED
+        assert read_inside(root, "/".join(parts) or ".") == RED
     except VlmakeError as error:
         assert "image_path" in str(error)
 
@@ -507,7 +549,7 @@ def test_the_program(bench: Bench, tmp_path: Path) -> None:
     source.write_text(json.dumps(bench.source()))
     done = run(bench, source)
     assert done.returncode == 0
-    assert done.stderr == "vlmake decode: 1 of 2 rows have no usable image; the first is row 2: no image\n"
+    assert done.stderr == "vlmake decode: 1 of 2 rows without a usable image; the first is row 2: no image\n"
     bench.write("index image", [["1", b64(BLUE)], ["2", ""]])
     failed = run(bench, source)
     assert failed.returncode == 1 and failed.stderr.startswith(f"vlmake decode: {bench.tsv} is not the file")

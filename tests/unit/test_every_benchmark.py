@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 from tests.conftest import write_tsv
-from tests.made_up import ROWS, THINGS, answer_of, cells
+from tests.made_up import ROWS, THINGS, answer_of, cells, picture
 from vlmake.data.decode import decode
 from vlmake.data.download import source_record
-from vlmake.inference.prompts import FRAMES, Frames
+from vlmake.inference.prompts import FRAMES, Frames, places
 from vlmake.inference.questions import read_questions
 from vlmake.inference.shard import Asking
 from vlmake.metrics.registry import METRICS
-from vlmake.registry.entries import DatasetEntry
+from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.loading import load_registry, registry_folders
 from vlmake.registry.readiness import readiness
 from vlmake.scoring.protocols import ScoringSpec, score
@@ -25,6 +25,7 @@ REGISTRY = load_registry(registry_folders(current=Path("/")))
 RUN = {name: entry for name, entry in REGISTRY.datasets.items() if entry.input == "image" and not entry.parts}
 SCORED = [name for name, entry in RUN.items() if readiness(entry).result == "score"]
 HANDED_IN = [name for name, entry in RUN.items() if readiness(entry).result == "submission"]
+BROKEN = "broken base64: characters that are not base64"
 OWN = {"yes_no", "yes_no_any_case"}  # of benchmarks that nobody published
 
 
@@ -70,11 +71,27 @@ def test_it_is_asked(name: str, decoded: Callable[[str], Path]) -> None:
     assert len(asked) == ROWS
     for question in asked:
         kinds = [part["type"] for part in question.messages]
-        assert kinds.count("image") == 1 and "text" in kinds
+        assert kinds.count("image") == (0 if entry.image_order == "none" else 1) and "text" in kinds
         text = "".join(part.get("text", "") for part in question.messages)
-        assert "{question}" not in text and "{choices}" not in text
-        if entry.task == "multiple_choice" and "{choices}" in (entry.prompt or FRAMES[entry.task]):
+        assert not set(places(text)) & {"question", "choices", "options", *entry.pieces}
+        if entry.options_from or ("choices" in places(entry.prompt or FRAMES[entry.task]) and entry.task != "vqa"):
             assert "red" in text and "white" in text
+
+
+def test_rows_without_an_image_are_asked_where_the_benchmark_does(tmp_path: Path) -> None:
+    tsv, samples = tmp_path / "x.tsv", tmp_path / "samples.parquet"
+    write_tsv(
+        tsv,
+        [["index", "image", "question"], ["1", picture(1), "Seen?"], ["2", "", "Read?"], ["3", "b" * 70 + "!", "?"]],
+    )
+    decode(tsv, source_record("x", tsv), tmp_path, samples, tmp_path / "images.arrow")
+
+    def asked(name: str) -> list[tuple[str | None, int, str]]:
+        found, _ = read_questions(samples, RUN[name], Asking("m", 8), frames=Frames(), limit=None, shard=0, shards=1)
+        return [(q.image_error, len(q.messages), q.messages[-1]["text"][:5]) for q in found]
+
+    assert [error for error, _, _ in asked("AyaVisionBench")] == [None, "no image", BROKEN]
+    assert asked("hle") == [(None, 2, "Seen?"), (None, 1, "Read?"), (BROKEN, 1, "?\nPle")]
 
 
 @pytest.mark.parametrize("name", SCORED)

@@ -20,11 +20,13 @@ from vlmake.commands.export import FORMATS as OFFERED
 from vlmake.commands.export import command
 from vlmake.data.tsv import TsvReader
 from vlmake.errors import VlmakeError
+from vlmake.importing.doubts import imported_rows
 from vlmake.inference.predictions import PREDICTIONS
 from vlmake.scoring.score_files import JUDGED
 from vlmake.tables import export
-from vlmake.tables.export import CUT_MARK, FORMATS, exported_table, write_table
-from vlmake.tables.predictions_io import read_predictions
+from vlmake.tables.export import FORMATS, exported_table, write_table
+from vlmake.tables.long_cells import CUT_MARK
+from vlmake.tables.predictions_io import read_predictions, read_records
 from vlmake.tables.spreadsheet_cells import CELL_UNITS, utf16_units
 from vlmake.tables.spreadsheets import storable
 
@@ -104,6 +106,37 @@ def test_long_cells_stand_whole_on_the_second_sheet(tmp_path: Path, letter: str)
     assert pd.read_excel(path)["prediction"].tolist() == shown
 
 
+def test_long_cells_are_joined_again_even_where_people_sorted_the_sheet(tmp_path: Path) -> None:
+    texts = ["short", "a" * 40_000 + "_x000D_", "🐕" * 20_000, None]
+    questions = ["Q" * 50_000, "?", "?", "?"]
+    path = tmp_path / "out.xlsx"
+    write_table(table_of(texts).append_column("question", pa.array(questions)), path, "xlsx")
+    assert [(record.prediction, record.question) for record in read_records(path)] == list(
+        zip(texts, questions, strict=True)
+    )
+    assert [record.came_as for record in read_records(path)] == ["text", "joined", "joined", "text"]
+    rows = imported_rows(read_records(path), ".xlsx")
+    assert [row.doubts for row in rows] == [(), ("joined",), ("joined",), ("emptied",)]
+    book = load_workbook(path)
+    book["predictions"].move_range("A3:C3", rows=5)
+    book.save(path)
+    moved = {record.index: record.prediction for record in read_records(path)}
+    assert [moved[str(number)] for number in range(4)] == texts
+
+
+def test_a_cut_cell_whose_pieces_are_gone_or_do_not_fit_stays_cut(tmp_path: Path) -> None:
+    path = write(tmp_path, ["a" * 40_000])
+    for damage in ("another text", "no sheet"):
+        book = load_workbook(path)
+        if damage == "no sheet":
+            del book["long cells"]
+        else:
+            book["long cells"]["D2"] = damage
+        book.save(path)
+        (row,) = imported_rows(read_records(path), ".xlsx")
+        assert (row.doubts, str(row.prediction).endswith(CUT_MARK)) == (("cut",), True)
+
+
 def test_without_long_cells_there_is_one_sheet(tmp_path: Path) -> None:
     assert load_workbook(write(tmp_path, ["a"])).sheetnames == ["predictions"]
 
@@ -111,9 +144,9 @@ def test_without_long_cells_there_is_one_sheet(tmp_path: Path) -> None:
 def test_a_table_larger_than_a_sheet_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "SHEET_ROWS", 10)
     write(tmp_path, ["x"] * 9)
-    with pytest.raises(VlmakeError, match=r"11 rows, header included, of 2 columns do not fit .* use --format csv"):
+    with pytest.raises(VlmakeError, match=r"11 rows, header included, and 2 columns does not fit .* use --format csv"):
         write(tmp_path, ["x"] * 10)
-    with pytest.raises(VlmakeError, match="14 rows, header included, of 4 columns do not fit"):
+    with pytest.raises(VlmakeError, match="14 rows, header included, and 4 columns does not fit"):
         write(tmp_path, ["x" * 400_000])
     assert len(list(tmp_path.iterdir())) == 1  # what was there before, and nothing half made
     assert len(write(tmp_path, ["x"] * 10, "csv").read_text().splitlines()) == 11

@@ -14,8 +14,8 @@ from tests import checkpoints
 from tests.checkpoints import FAMILIES, Family
 from vlmake.backends import load
 from vlmake.backends.base import Backend, Output, Request, Turn
-from vlmake.models.model_spec import ModelSpec, RuntimeOptions
-from vlmake.registry.entries import ModelEntry
+from vlmake.models.model_spec import RuntimeOptions, TransformersSpec
+from vlmake.registry.model_entries import TransformersEntry
 
 TOKENS = 6
 
@@ -62,8 +62,8 @@ REQUESTS = {
 
 
 def open_backend(folder: Path, **settings: object) -> Backend:
-    entry = ModelEntry.model_validate({"path": str(folder), "dtype": "float32", "device": "cpu", **settings})
-    return load(ModelSpec("Tiny", entry, folder, "local:x", "float32"), RuntimeOptions("cpu"))
+    entry = TransformersEntry.model_validate({"path": str(folder), "dtype": "float32", "device": "cpu", **settings})
+    return load(TransformersSpec("Tiny", entry, folder, "local:x", "float32"), RuntimeOptions("cpu"))
 
 
 def answers(backend: Backend, requests: Sequence[Request]) -> list[Output]:

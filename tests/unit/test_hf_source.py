@@ -301,7 +301,7 @@ LAYOUTS: dict[str, tuple[dict[str, object], list[Row], list[Row]]] = {
         [{"index": "0", "answer": "B", "B": "b"}, {"index": "1", "answer": "A", "image": ""}],
     ),
     "AI2D": (
-        {"metric": "choice"},
+        {"metric": "choice", "first_option": 0},
         [{"question": "Which?", "options": ["x", "y", "z"], "answer": "2", "image": red}],
         [{"answer": "C", "C": "z"}],
     ),
@@ -342,7 +342,7 @@ def test_layouts_of_published_collections(stage: Stage, name: str) -> None:
     assert [{key: row[key] for key in wanted} for row, wanted in zip(made, expected, strict=True)] == expected
     record = stage.source()
     assert (record["origin"], record["file"]) == (source, "Mine.tsv")
-    notes = {"MMMU": "1 rows have no options, the first is row 2", "ScienceQA": "1 rows have no image"}
+    notes = {"MMMU": "no options in 1 row, the first is row 2", "ScienceQA": "no image in 1 row"}
     assert notes.get(name, "") in output
 
 
@@ -359,7 +359,7 @@ def test_several_images_come_in_order(stage: Stage) -> None:
     [
         ({"question": None}, "row 2, column 'question': empty"),
         ({"answer": "E", "options": ["a", "b"]}, "row 2, column 'answer': 'E' is no letter"),
-        ({"options": "cat, dog"}, "row 2, column 'A': no list of options"),
+        ({"options": "cat, dog"}, "row 2, column 'options': no list of options"),
         ({"image": {"bytes": None, "path": "elsewhere.png"}}, "row 2, column 'image': a text that is no base64"),
     ],
 )
@@ -511,13 +511,37 @@ class TestPlanning:
         known = load_registry([stage.write()])
         assert known.dataset("Mine").source == f"hf:{stage.home / 'hub'}:test"
         assert stage.run()[0] == 0
+        (stage.home / "config" / "datasets" / "beside").symlink_to(stage.home / "hub")
+        stage.entry = {"source": "hf:./beside:test", "metric": "pope"}
+        assert load_registry([stage.write()]).dataset("Mine").source == f"hf:{stage.home / 'hub'}:test"
+
+    def test_a_tsv_that_was_edited_after_it_was_made_is_stale(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LMUData", str(stage.home / "lmu"))
+        stage.entry = {"source": stage.folder(SHARDS), "metric": "pope"}
+        before = self.spec(stage)
+        assert stage.run()[0] == 0
+        assert self.spec(stage) == before, "what the stage itself made is nothing new"
+        content = stage.tsv.read_bytes()
+        stage.tsv.write_bytes(content + b"\n")
+        edited = self.spec(stage)
+        stage.tsv.with_name("Mine.tsv.made.json").unlink()
+        assert before != edited == self.spec(stage), "then it is a file that was there before"
+        stage.tsv.unlink()
+        assert self.spec(stage) == before
 
     @pytest.mark.parametrize(
         ("entry", "expected"),
         [
             ({"source": "lmms-lab/MME", "metric": "mme"}, "source: 'lmms-lab/MME' is no hf:REPO"),
-            ({"source": "hf:a/b"}, "key 'task' is missing"),
+            (
+                {"source": "hf:a/b"},
+                r"give `task` \(yes_no, .*\) and `metric`, or `scoring: none`: only a TSV on disk",
+            ),
             ({"source": "hf:a/b", "url": "https://example.org/x.tsv", "metric": "mme"}, "exclude each other"),
+            ({"source": "hf:a/b", "path": "x.tsv", "metric": "mme"}, "`path` and `source` exclude each other"),
+            ({"path": "x.tsv", "first_option": 1, "metric": "mme"}, "`first_option` says what becomes"),
             ({"path": "x.tsv", "columns": {"question": "q"}, "metric": "mme"}, "`columns` says what becomes"),
         ],
     )

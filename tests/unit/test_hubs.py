@@ -37,13 +37,13 @@ PREPARE = """
 import sys
 from pathlib import Path
 from vlmake.models import checkpoints
-from vlmake.registry.entries import ModelEntry
+from vlmake.registry.model_entries import TransformersEntry
 name, adapter, cache = sys.argv[1:]
 file = Path(cache) / "checkpoint.json"
 if file.is_file():
     found = checkpoints.read(file, "X")
 else:
-    entry = ModelEntry(repository=name, adapters=(adapter,))
+    entry = TransformersEntry(repository=name, adapters=(adapter,))
     found = checkpoints.locate("X", entry, "hf", Path(cache))
     file.write_text(checkpoints.record(found))
 print(found.model_dump_json())

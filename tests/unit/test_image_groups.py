@@ -20,8 +20,8 @@ from vlmake.backends.base import Output, Request, Turn
 from vlmake.backends.rendering import Prompt
 from vlmake.backends.transformers import TransformersBackend
 from vlmake.errors import VlmakeError
-from vlmake.models.model_spec import ModelSpec, RuntimeOptions
-from vlmake.registry.entries import ModelEntry
+from vlmake.models.model_spec import RuntimeOptions, TransformersSpec
+from vlmake.registry.model_entries import TransformersEntry
 
 # Where a prefix cannot be shared: attention in a window that these prompts fill, a recurrent state, or a processor that
 # writes the prompt anew. Cross attention takes no encoded pictures at all.
@@ -64,7 +64,7 @@ TEXT_FIRST = [
 def open_backend(folder: Path, family: str, **settings: object) -> TransformersBackend:
     template = FAMILIES[family].chat_template if family in FAMILIES else None
     content = {"path": str(folder), "dtype": "float32", "device": "cpu", "chat_template": template, **settings}
-    spec = ModelSpec("Tiny", ModelEntry.model_validate(content), folder, "local:x", str(content["dtype"]))
+    spec = TransformersSpec("Tiny", TransformersEntry.model_validate(content), folder, "local:x", str(content["dtype"]))
     backend = load(spec, RuntimeOptions("cpu"))
     assert isinstance(backend, TransformersBackend)
     return backend

@@ -15,15 +15,17 @@ from vlmake.errors import VlmakeError
 from vlmake.importing.doubts import Asked, imported_rows
 from vlmake.importing.entry import entry_file, lock_of, write_entry
 from vlmake.importing.finding import find
-from vlmake.importing.imported import read_rows, write_import
+from vlmake.importing.imported import notes_of, read_rows, write_import
 from vlmake.importing.importer import known_benchmark
 from vlmake.importing.sample_logs import read_sample_log
 from vlmake.locks import hold
-from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.loading import Registry
+from vlmake.registry.model_entries import ReplayEntry, TransformersEntry
 from vlmake.runs.planning import Plan
 from vlmake.runs.run_config import RunConfig
 from vlmake.tables.predictions_io import Record, read_records
+from vlmake.tables.spreadsheet_cells import CELL_UNITS
 
 MME = DatasetEntry(path="MME.tsv", task="yes_no", metric="mme")
 
@@ -107,6 +109,16 @@ def test_without_questions_the_right_answers_are_compared(mine: str | None, thei
     assert rows[0].doubts == (("other_question",) if other else ())
 
 
+def test_doubts_are_notes_of_the_rows_that_are_scored(tmp_path: Path) -> None:
+    records = [Record("row 1", "0", "7", came_as="number"), Record("row 2", "1", "x" * CELL_UNITS)]
+    write_import(tmp_path / "M", {"MME": imported_rows(records, ".xlsx")}, {})
+    first, *others = notes_of(tmp_path / "M", "MME", ["0", "1", "2"])
+    assert first.startswith("1 cut: ") and "(index 1)" in first
+    assert notes_of(tmp_path / "M", "MME", ["0"]) == others
+    (gone,) = notes_of(tmp_path / "N", "MME", ["0"])
+    assert "is gone" in gone
+
+
 def test_decoded_data_that_fit_no_more_stop_no_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,7 +165,7 @@ def test_a_limit_of_the_dataset_is_kept(
     command.main([source, "--as", "M", "--dataset", "MME@5"], standalone_mode=False)
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "MME: 5 predictions from MME.json (5 ok)"
-    assert not any("row(s)" in line for line in said)
+    assert not any("that the benchmark does not have" in line for line in said)
     assert said[-1] == "Score them: vlmake run --model M --data MME@5"
 
 
@@ -187,7 +199,7 @@ def test_a_dataset_that_was_not_imported_is_refused_before_anything_runs(tmp_pat
     folder = tmp_path / "imports" / "M"
     write_import(folder, {"MME": imported_rows([Record("row 1", "0", "Yes")], ".json")}, {})
     datasets = {"MME": MME, "POPE": MME, "Whole": DatasetEntry(task="yes_no", parts=("MME", "POPE"))}
-    models = {"M": ModelEntry(backend="replay", path=str(folder)), "T": ModelEntry(path=str(folder))}
+    models = {"M": ReplayEntry(backend="replay", path=str(folder)), "T": TransformersEntry(path=str(folder))}
     plan = Plan(Registry(datasets, models, {}), RunConfig())
     assert plan.results("M", "MME@5") == ["results/M/MME@5_score.csv"]
     assert plan.results("T", "POPE") == ["results/T/POPE_score.csv"]

@@ -24,8 +24,9 @@ from vlmake.inference.journal import JournalWriter
 from vlmake.inference.shard import Asking, accepted_predictions, make_question
 from vlmake.models import model_spec
 from vlmake.models.model_spec import RuntimeOptions
-from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.loading import Registry
+from vlmake.registry.model_entries import ReplayEntry, TransformersEntry
 from vlmake.tables.predictions_io import Record, read_predictions, read_records
 from vlmake.tables.spreadsheet_cells import CELL_UNITS
 
@@ -37,7 +38,7 @@ REGISTRY = Registry(
         **dict.fromkeys(("MMBench_DEV_EN", "MMBench_DEV_EN_V11", "MMStar", "MMMB_en"), CHOICE),
         "MMMB": CHOICE.model_copy(update={"parts": ("MMMB_en",)}),
     },
-    {"Taken": ModelEntry(path="/nowhere")},
+    {"Taken": TransformersEntry(path="/nowhere")},
     {"dataset:MME_Perception": "MME", "model:taken-too": "Taken"},
 )
 UNKNOWN = Benchmark(None, None)
@@ -354,8 +355,8 @@ def test_rows_are_compared_with_the_decoded_benchmark(tmp_path: Path) -> None:
     report = import_files(findings, {"MME": benchmark}, None)[0]["MME"].report
     assert (report["missing"], report["more"]) == ({"rows": 2, "first": ["0", "2"]}, {"rows": 1, "first": ["7"]})
     said = "\n".join(report_lines("MME", report))
-    assert "2 row(s) of the benchmark have no prediction" in said
-    assert "1 row(s) are not in the benchmark, and stay unused (index 7)" in said
+    assert "2 rows of the benchmark without a prediction" in said
+    assert "1 row that the benchmark does not have, unused (index 7)" in said
     as_vlmevalkit(tmp_path / "M" / "M_MME.xlsx", ["a", "b"], ["x", "y"])
     said = report_lines("MME", import_files(findings, {"MME": benchmark}, None)[0]["MME"].report)
     started = "  none of the 2 indices is one of MME as it is decoded here (index x, y; the benchmark's"
@@ -452,7 +453,7 @@ def test_twenty_thousand_rows_of_a_spreadsheet_are_imported_and_replayed(
     assert said[0] == "MME: 20,000 predictions from Peer_MME.xlsx (20,000 ok)"
     assert said[1].startswith("  1 failed: ")
 
-    entry = ModelEntry(backend="replay", path=str(tmp_path / "imports" / "Peer"))
+    entry = ReplayEntry(backend="replay", path=str(tmp_path / "imports" / "Peer"))
     assert (entry.device, entry.gpus) == ("cpu", 0)
     spec = model_spec.resolve("Peer", entry)
     asking = Asking(spec.digest(), 8, looked_up_in="MME")
@@ -487,10 +488,10 @@ def test_the_identity_of_an_import_is_its_predictions(tmp_path: Path) -> None:
     def identity(place: str, text: str, source: str) -> str:
         rows = imported_rows([Record("row 1", "0", text)], ".json")
         write_import(tmp_path / place, {"MME": rows}, {"source": source})
-        return model_spec.resolve("Peer", ModelEntry(backend="replay", path=str(tmp_path / place))).identity
+        return model_spec.resolve("Peer", ReplayEntry(backend="replay", path=str(tmp_path / place))).identity
 
     first = identity("a", "Yes", "here")
     assert identity("b", "Yes", "there") == first
     assert identity("b", "No", "there") != first
-    with pytest.raises(VlmakeError, match=r"nothing is no import: there is no import\.json"):
-        model_spec.resolve("Peer", ModelEntry(backend="replay", path=str(tmp_path / "nothing")))
+    with pytest.raises(VlmakeError, match="nothing is no import: there is no such folder"):
+        model_spec.resolve("Peer", ReplayEntry(backend="replay", path=str(tmp_path / "nothing")))

@@ -30,8 +30,8 @@ from vlmake.backends import load
 from vlmake.backends.base import Backend, Output, Request, Turn
 from vlmake.backends.processor import load_processor
 from vlmake.converters import convert, internvl2, version
-from vlmake.models.model_spec import ModelSpec, RuntimeOptions
-from vlmake.registry.entries import ModelEntry
+from vlmake.models.model_spec import RuntimeOptions, TransformersSpec
+from vlmake.registry.model_entries import TransformersEntry
 
 ORIGINAL = json.loads((Path(__file__).parents[1] / "data" / "internvl2" / "original.json").read_text(encoding="utf-8"))
 SIZES = list(ORIGINAL["sizes"])
@@ -74,7 +74,7 @@ def source(published: Callable[[str], Path], tmp_path: Path) -> Path:
 
 
 def processor_of(folder: Path) -> Any:
-    return load_processor(folder, ModelEntry.model_validate({"path": str(folder), "pixels": {"max_patches": 6}}))
+    return load_processor(folder, TransformersEntry.model_validate({"path": str(folder), "pixels": {"max_patches": 6}}))
 
 
 def conversation(case: str) -> list[dict[str, Any]]:
@@ -190,10 +190,10 @@ def test_a_batch_through_the_backend_answers_as_the_original_does_one_by_one(
     converted: Callable[[str], Path], size: str
 ) -> None:
     folder = converted(size)
-    entry = ModelEntry.model_validate(
+    entry = TransformersEntry.model_validate(
         {"path": str(folder), "dtype": "float32", "device": "cpu", "pixels": {"max_patches": 6}}
     )
-    backend = load(ModelSpec("Tiny", entry, folder, "local:x", "float32"), RuntimeOptions("cpu"))
+    backend = load(TransformersSpec("Tiny", entry, folder, "local:x", "float32"), RuntimeOptions("cpu"))
     singles = [answers(backend, [request(case)])[0] for case in TURNS]
     assert answers(backend, [request(case) for case in TURNS]) == singles
     for case, output in zip(TURNS, singles, strict=True):

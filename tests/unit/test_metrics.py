@@ -1,4 +1,7 @@
+import ast
+import importlib.util
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -219,3 +222,12 @@ def test_gmai_adds_tables_by_its_own_columns():
     table = load_metric("gmai").table(frame)
     assert table.more["department"] == (["split", "Overall", "x", "y"], [["none", 2 / 3, 1.0, 0.0]])
     assert table.missing == ("clinical vqa task", "perceptual granularity")
+
+
+@pytest.mark.parametrize("module", sorted({entry.module for entry in METRICS.values() if entry.module}))
+def test_every_metric_names_the_source_of_its_rule(module):
+    spec = importlib.util.find_spec(module)  # read, not imported: some need libraries that may be absent
+    assert spec is not None and spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert any("Source: " in text for text in texts)

@@ -15,8 +15,9 @@ from tests.conftest import REPOSITORY
 from vlmake.backends.processor import image_options, load_processor
 from vlmake.inference.prompts import Template, question_text
 from vlmake.models.model_spec import BenchmarkSettings, benchmark_settings
-from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.loading import Registry, load_registry, registry_folders
+from vlmake.registry.model_entries import ModelEntry
 
 
 def on(shipped: Registry, model: str, dataset: str, task: str = "vqa") -> BenchmarkSettings:

@@ -156,6 +156,37 @@ class TestTableWithFolder:
         assert {row["A"] for row in rows} == ({"1"} if options == ["1", "0"] else {"cat"})
         assert made.recognised.task == "multiple_choice"
 
+    @pytest.mark.parametrize(
+        ("answers", "letters"),
+        [
+            (["0", "1", "1"], ["A", "B", "B"]),
+            (["1", "2", "3"], ["A", "B", "C"]),
+            (["2", "3", "2"], ["B", "C", "B"]),
+            (["1.0", "3.0", "2.0"], ["A", "C", "B"]),
+        ],
+    )
+    def test_numbers_are_counted_from_where_they_prove(
+        self, place: Path, answers: list[str], letters: list[str]
+    ) -> None:
+        rows = [["red.png", "?", "cat", "dog", "cow", answer] for answer in answers]
+        table = write_csv(place / "t.csv", "image question A B C answer", rows)
+        _, made_rows = make(place, table, images=place / "images")
+        assert [row["answer"] for row in made_rows] == letters
+
+    def test_numbers_that_are_none_of_an_option(self, place: Path) -> None:
+        table = write_csv(place / "t.csv", "image question A B right", [["red.png", "?", "cat", "dog", "0"]])
+        (line,) = lines(place, table, images=place / "images", columns={"answer": "right"}, first_option=1)
+        assert line == "row 1, column 'right': '0' is no number of an option: they are counted from 1 to 2"
+
+    def test_faults_name_the_columns_of_the_table(self, place: Path) -> None:
+        rows = [["a", "red.png", "?", "x", "y", "A"], ["a", "gone.png", "", "", "y", "C"]]
+        table = write_csv(place / "t.csv", "key file ask choice_a choice_b truth", rows)
+        said = {"index": "key", "image": "file", "question": "ask", "answer": "truth"}
+        found = lines(place, table, images=place / "images", columns=said)
+        assert {line.split(":")[0] for line in found} == {
+            f"row 2, column '{name}'" for name in ("key", "file", "ask", "choice_a", "truth")
+        }
+
     def test_an_id_that_repeats_is_no_index(self, place: Path) -> None:
         records = [{"image": "red.png", "question_id": "x", "question": "?", "answer": "a"}] * 2
         _, rows = make(place, write_jsonl(place / "t.jsonl", records), images=place / "images")
@@ -195,7 +226,7 @@ class TestTableWithFolder:
         ]
         found = lines(place, write_jsonl(place / "t.jsonl", records), images=place / "images")
         assert [line.split(":")[0] for line in found] == [
-            *("row 1, column 'A'", "row 1, column 'image'", "row 1, column 'question'"),
+            *("row 1, column 'options'", "row 1, column 'image'", "row 1, column 'question'"),
             *("row 2, column 'image'", "row 2, column 'question'", "row 2, column 'answer'"),
         ]
 
@@ -205,7 +236,7 @@ class TestTableWithFolder:
             ("t.csv", "", "no header"),
             ("t.csv", "image,question,image\n", "column 3 has the name 'image' again"),
             ("t.csv", "image,,question\n", "column 2 has no name"),
-            ("t.csv", "image,question\nred.png\n", "row 1 has 1 cells and the header 2"),
+            ("t.csv", "image,question\nred.png\n", "row 1 has 1 cell and the header 2"),
             ("t.csv", "image,question\nred.png,?,!\n", "row 1 has 3 cells and the header 2"),
             ("t.csv", 'image,question\nred.png,"open\n', "line 2"),
             ("t.csv", "image,question\nred.png,\0\n", "line 2 holds a NUL byte"),
@@ -278,7 +309,7 @@ class TestParquet:
         records[0]["image_1"] = None
         (place / "out.tsv").unlink()
         (line,) = lines(place, write_parquet(place / "u.parquet", records, **types))
-        assert line.startswith("row 1, column 'image': image 1 of 2 is empty")
+        assert line.startswith("row 1, column 'image_1 … image_3': image 1 of 2 is empty")
 
     def test_lists_of_images_binary_columns_and_class_labels(self, place: Path) -> None:
         labels = {"info": {"features": {"label": {"names": ["no", "yes"], "_type": "ClassLabel"}}}}
@@ -386,11 +417,38 @@ class TestCommand:
         done = run("--check", "Mine.tsv")
         assert done.exit_code == 1
         assert [line.partition("Mine.tsv: ")[2].split(":")[0] for line in done.stderr.splitlines()[:-1]] == [
-            "row 1, column 'image'", "row 2 (line 3), column 'question'", "row 3 (line 4), column 'image'",
+            "row 1 (line 2), column 'image'", "row 2 (line 3), column 'question'", "row 3 (line 4), column 'image'",
         ]  # fmt: skip
         (place / "lmu" / "Mine.tsv").write_text(text.replace(bad, good).replace("\t\t", "\t?\t"), encoding="utf-8")
         done = run("--check", "Mine.tsv")
-        assert done.exit_code == 1, "row 3 refers to a row that is not there"
+        assert "row 3 (line 4), column 'image': '?' is no row's index" in done.stderr
+
+    def test_check_hides_no_fault_behind_another(self, place: Path, run: Callable[..., Result]) -> None:
+        html = base64.b64encode(b"<html>no picture, and long enough not to be a reference at all</html>").decode()
+        rows = [("0", "9", "?"), ("1", html, "?"), ("2", "3", ""), ("3", "2", "?"), ("3", "x.png", "?"), ("", "0", "?")]
+        text = "".join("\t".join(row) + "\n" for row in (("index", "image", "question"), *rows))
+        (place / "Mine.tsv").write_text(text, encoding="utf-8")
+        done = run("--check", "Mine.tsv")
+        assert done.exit_code == 1
+        assert [line.partition("Mine.tsv: ")[2] for line in done.stderr.splitlines()[:-1]] == [
+            "row 1 (line 2), column 'image': '9' is no row's index (a cell of up to 64 characters is one)",
+            "row 2 (line 3), column 'image': not an image: an HTML page",
+            "row 3 (line 4), column 'question': empty: nothing is asked",
+            "row 3 (line 4), column 'image': '3' leads back to this row: a circle of indexes without an image",
+            "row 5 (line 6), column 'index': '3' is the index of row 4 already",
+            "row 5 (line 6), column 'image': 'x.png' is no row's index (a cell of up to 64 characters is one)",
+            "row 6 (line 7), column 'index': empty",
+        ]
+
+    def test_the_number_of_the_first_option(self, place: Path, run: Callable[..., Result]) -> None:
+        write_csv(place / "t.csv", "image question A B C right", [["red.png", "?", "a", "b", "c", "1"]] * 2)
+        words = ("Mine", "--images", "images", "--table", "t.csv", "--out", "Mine.tsv", "--column", "answer=right")
+        refused = str(run(*words).exception)
+        assert refused.startswith("t.csv, column 'right': numbers of options, counted from 0 or from 1")
+        assert "--first-option 0 or --first-option 1" in refused
+        for first, letter in (("0", "B"), ("1", "A")):
+            assert run(*words, "--first-option", first).exit_code == 0
+            assert [row[-1] for row in read_tsv(place / "Mine.tsv")[1:]] == [letter] * 2
 
     def test_check_is_content_with_what_new_dataset_makes(self, place: Path, run: Callable[..., Result]) -> None:
         write_csv(place / "t.csv", "image question A B answer", [["red.png", "?", "a", "b", "B"]])

@@ -8,16 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from tests.conftest import BENCHMARKS
+from vlmake import paths
+from vlmake.commands import export, import_predictions
 from vlmake.errors import VlmakeError
 from vlmake.extract import yes_no_any_case
 from vlmake.extract.answer import PROTOCOLS
+from vlmake.inference.predictions import PREDICTIONS
 from vlmake.registry import own_benchmarks
 from vlmake.registry.loading import Registry, load_registry, registry_folders
 from vlmake.registry.recognition import Examined, examine, recognise
@@ -299,8 +305,8 @@ class TestEntries:
         (tsv.parent / "Folder.tsv").mkdir()
         assert list(own_benchmarks.in_folder(registry(tmp_path / "config"), tsv.parent)) == ["Mine"]
 
-    def test_without_task_metric_and_path_the_task_is_missing(self, tmp_path: Path) -> None:
-        with pytest.raises(VlmakeError, match="Other: key 'task' is missing"):
+    def test_without_task_metric_and_path_it_is_said_what_to_add(self, tmp_path: Path) -> None:
+        with pytest.raises(VlmakeError, match=r"Other: give `task` .* and `metric`, or `scoring: none`"):
             registry(tmp_path / "config", Other={"url": "https://example.org/x.tsv"})
 
 
@@ -313,3 +319,40 @@ def test_yes_and_no_count_however_they_are_spelt(protocol: str) -> None:
     result = score(rows, answers, ScoringSpec("x", "yes_no", "yes_no_any_case", protocol))
     assert result.tables[protocol].rows[0][0] == pytest.approx(80)
     assert yes_no_any_case.gold(rows, protocol) == ["Yes", "No", "Yes", "No", "No"]
+
+
+class TestCommands:
+    """A TSV in the data folder is known to the commands that look at results, too; no run has to be told of it."""
+
+    @pytest.fixture
+    def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        write(tmp_path / "lmu" / "Dropped.tsv", "index image question answer", [["0", RED, "Is it?", "Yes"]])
+        monkeypatch.setenv("LMUData", str(tmp_path / "lmu"))
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    def test_its_predictions_are_exported(self, place: Path) -> None:
+        for file, columns in (
+            (paths.samples("Dropped"), {"index": ["0"], "question": ["Is it?"], "answer": ["Yes"]}),
+            (paths.predictions("TinyVLM", "Dropped"), {"index": ["0"], "prediction": ["Yes"], "status": ["ok"]}),
+        ):
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            blank = {name: [None] for name in PREDICTIONS.names} if "prediction" in columns else {}
+            pq.write_table(pa.table(blank | columns), file)
+        words = ["--model", "TinyVLM", "--data", "Dropped", "--out", "x.csv"]
+        done = CliRunner().invoke(export.command, words, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        assert "Is it?,Yes,Yes" in Path("x.csv").read_text(encoding="utf-8")
+
+    @pytest.mark.parametrize("words", [["Peer"], ["Peer/Peer_Dropped.json"], ["Peer", "--dataset", "Dropped"]])
+    def test_its_predictions_are_imported(self, place: Path, words: list[str]) -> None:
+        Path("Peer").mkdir()
+        Path("Peer/Peer_Dropped.json").write_text('[{"index": 0, "prediction": "Yes"}]', encoding="utf-8")
+        done = CliRunner().invoke(import_predictions.command, [*words, "--as", "Peer"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        assert "Dropped: 1 prediction from Peer_Dropped.json (1 ok)\nWritten" in done.output
+
+    def test_a_misspelt_name_is_still_one_line_with_the_right_one(self, place: Path) -> None:
+        words = ["--model", "TinyVLM", "--data", "Droped", "--out", "x.csv"]
+        done = CliRunner().invoke(export.command, words)
+        assert str(done.exception).startswith("unknown dataset 'Droped'; did you mean 'Dropped'")

@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake import paths
+from vlmake.errors import VlmakeError
+from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.loading import Registry
+from vlmake.registry.model_entries import TransformersEntry
 from vlmake.runs.planning import Plan, _numbers_up_to
 from vlmake.runs.run_config import RunConfig
 
@@ -16,7 +19,7 @@ def plan(**datasets: int | None) -> Plan:
         name.replace("_dot_", "."): DatasetEntry(task="yes_no", metric="mme", rows=rows, rows_per_shard=100)
         for name, rows in datasets.items()
     }
-    models = {name: ModelEntry(repository="a/b") for name in ("Qwen2.5-VL-7B", "Qwen2.5-VL-7B_AWQ")}
+    models = {name: TransformersEntry(repository="a/b") for name in ("Qwen2.5-VL-7B", "Qwen2.5-VL-7B_AWQ")}
     return Plan(Registry(entries, models, {}), RunConfig())
 
 
@@ -61,7 +64,7 @@ def test_spec_knows_what_changes_answers_and_only_that(tmp_path: Path, monkeypat
     def spec(model: dict[str, object], dataset: dict[str, object]) -> str:
         entries = {"D": DatasetEntry.model_validate({"task": "yes_no", "metric": "mme", **dataset})}
         return Plan(
-            Registry(entries, {"M": ModelEntry.model_validate({"repository": "a/b", **model})}, {}), RunConfig()
+            Registry(entries, {"M": TransformersEntry.model_validate({"repository": "a/b", **model})}, {}), RunConfig()
         ).inference_spec("M", "D")
 
     same = spec({}, {})
@@ -79,3 +82,28 @@ def test_spec_knows_what_changes_answers_and_only_that(tmp_path: Path, monkeypat
         assert spec(model, {}) != same
     for dataset in ({"prompt": "{question}!"}, {"max_new_tokens": 3}, {"task": "vqa"}):
         assert spec({}, dataset) != same
+
+
+def test_only_a_model_that_is_to_answer_must_be_there(tmp_path: Path) -> None:
+    entries = {name: DatasetEntry(task="yes_no", metric="mme", url=("http://x",)) for name in ("One", "Two")}
+    entries["Both"] = DatasetEntry(task="yes_no", metric="mme", parts=("One", "Two"))
+    models = {
+        "Gone": TransformersEntry(path=str(tmp_path / "gone")),
+        "Adapted": TransformersEntry(repository="a/b", adapters=(str(tmp_path / "adapter"),)),
+        "Hub": TransformersEntry(repository="a/b"),
+        "Newer": TransformersEntry(repository="a/b", environment=("transformers==1.0",)),
+    }
+    it = Plan(Registry(entries, models, {}), RunConfig())
+    it.check_models([("Hub", "Both")], tmp_path)
+    for model, expected in (("Gone", "there is no such folder"), ("Adapted", "PEFT adapter"), ("Newer", "needs")):
+        with pytest.raises(VlmakeError, match=f"model '{model}'.*{expected}"):
+            it.check_models([(model, "Both")], tmp_path)
+    (tmp_path / "results" / "Gone").mkdir(parents=True)
+    (tmp_path / paths.predictions("Gone", "One")).touch()
+    it.check_models([("Gone", "One")], tmp_path)
+    for pair, anew in ((("Gone", "One"), True), (("Gone", "Both"), False), (("Gone", "One@5"), False)):
+        with pytest.raises(VlmakeError, match="model 'Gone'"):
+            it.check_models([pair], tmp_path, anew=anew)
+    local = Plan(Registry(entries, models, {}), RunConfig(hub="path"))
+    with pytest.raises(VlmakeError, match="model 'Hub': .* allows local folders only"):
+        local.check_models([("Hub", "One")], tmp_path)

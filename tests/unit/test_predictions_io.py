@@ -6,8 +6,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from openpyxl import Workbook
 
+from tests.conftest import BENCHMARKS
+from vlmake.commands.score import command as score_command
 from vlmake.errors import VlmakeError
 from vlmake.tables.predictions_io import complete, read_predictions
 
@@ -89,11 +92,11 @@ def test_only_the_first_repeat_of_our_own_files(tmp_path):
         ("p.csv", b"index,answer\na,x\n", "no 'prediction'"),
         ("p.csv", b"index,predictions\na,x\n", "did you mean 'predictions'"),
         ("p.csv", b"", "no header"),
-        ("p.csv", b"index,prediction\na\n", "row 1 has 1 cells and the header 2"),
+        ("p.csv", b"index,prediction\na\n", "row 1 has 1 cell and the header 2"),
         ("p.csv", b'index,prediction\na,"x\n', "line 2"),
         ("p.csv", b"index,prediction\n,x\n", "row 1 has no index"),
         ("p.csv", b"index,prediction\na,\xff\n", "line 2 is not UTF-8"),
-        ("p.tsv", b"index\tprediction\na\n", "row 1 .*has 1 cells"),
+        ("p.tsv", b"index\tprediction\na\n", "row 1 .*has 1 cell "),
         ("p.jsonl", b'{"index": 1, "prediction": "x"}\n{"index": 2, "pre', "line 2 is not JSON"),
         ("p.jsonl", b'{"index": 1}\n', "no 'prediction' in line 1"),
         ("p.jsonl", b"[1]\n", "line 1 is not an object"),
@@ -148,3 +151,18 @@ def test_nan_is_no_prediction(tmp_path: Path) -> None:
     for name in ("p.jsonl", "p.parquet"):
         (row,) = read_predictions(tmp_path / name).to_dict("records")
         assert (row["prediction"], row["status"]) == (None, "model_error")
+
+
+def test_a_score_says_what_the_file_lost_of_the_answers(tmp_path: Path) -> None:
+    tsv = BENCHMARKS / "ShapesMME.tsv"
+    book = Workbook()
+    long = "x" * 32_767
+    for line in (("index", "prediction"), (0, long), (1, "Yes"), (2, 7), (3, "=1+1"), (4, None), (5, long)):
+        book.active.append(line)
+    book.save(tmp_path / "p.xlsx")
+    files = ["--tsv", str(tsv), "--predictions", str(tmp_path / "p.xlsx"), "--out", str(tmp_path / "t.csv")]
+    done = CliRunner().invoke(score_command, ["--data", "ShapesMME@5", *files], catch_exceptions=False)
+    said = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))["notes"]
+    assert [note.split(":")[0] for note in said] == ["1 cut", "1 emptied", "1 renumbered", "1 formula"]
+    assert "(index 0)" in said[0], "the sixth row is not scored"
+    assert done.stderr.splitlines() == said

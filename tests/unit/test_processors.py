@@ -11,7 +11,7 @@ from PIL import Image
 from tests import checkpoints
 from vlmake.backends.processor import image_options, load_processor
 from vlmake.errors import VlmakeError
-from vlmake.registry.entries import ModelEntry
+from vlmake.registry.model_entries import TransformersEntry
 
 IMAGE = Image.effect_mandelbrot((1000, 300), (-2.0, -1.2, 1.0, 1.2), 60).convert("RGB")
 
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 def open_processor(folder: Path, **settings: object) -> Any:
-    return load_processor(folder, ModelEntry.model_validate({"path": str(folder), **settings}))
+    return load_processor(folder, TransformersEntry.model_validate({"path": str(folder), **settings}))
 
 
 def process(processor: Any, **images_kwargs: object) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from click.testing import CliRunner
 from tests.conftest import REPOSITORY
 from vlmake.commands.list import command as list_command
 from vlmake.errors import VlmakeError
-from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.loading import Registry, load_registry
+from vlmake.registry.model_entries import TransformersEntry
 from vlmake.registry.readiness import readiness
 from vlmake.runs.planning import Plan
 from vlmake.runs.run_config import RunConfig
@@ -26,7 +27,7 @@ def entry(**values: object) -> DatasetEntry:
 
 
 def plan(**datasets: DatasetEntry) -> Plan:
-    return Plan(Registry(datasets, {"M": ModelEntry(repository="a/b")}, {}), RunConfig())
+    return Plan(Registry(datasets, {"M": TransformersEntry(repository="a/b")}, {}), RunConfig())
 
 
 HIDDEN = entry(answers=False, submission="mmbench")
@@ -74,6 +75,12 @@ def test_hidden_answers_without_a_server_leave_predictions() -> None:
     ready = readiness(entry(answers=False))
     assert ready.result == "predictions"
     assert "no server takes submissions" in ready.reason
+
+
+def test_an_own_tsv_without_answers_is_told_what_gives_it_a_score() -> None:
+    ready = readiness(entry(answers=False, path="/somewhere/Mine.tsv"))
+    assert ready.result == "predictions"
+    assert ready.reason == "Mine.tsv has no right answers: add a column `answer` to it for a score"
 
 
 def test_answers_laid_over_the_entry_give_a_score() -> None:

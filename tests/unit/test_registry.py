@@ -5,8 +5,9 @@ from pydantic import BaseModel
 
 from tests.conftest import REPOSITORY
 from vlmake.errors import VlmakeError
-from vlmake.registry.entries import DatasetEntry, ModelEntry, shards
+from vlmake.registry.dataset_entries import DatasetEntry, shards
 from vlmake.registry.loading import Registry, load_registry, registry_folders
+from vlmake.registry.model_entries import TransformersEntry
 from vlmake.runs.run_config import RunConfig, configured_pairs, load_config
 
 
@@ -54,7 +55,10 @@ def test_misspelt_pixel_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("datasets:\n  Mine:\n    url: http://x\n", "Mine: key 'task' is missing"),
+        (
+            "datasets:\n  Mine:\n    url: http://x\n",
+            "Mine: give `task` (yes_no, multiple_choice, vqa, caption) and `metric`",
+        ),
         ("datasets:\n  Mine:\n    metric: mme\n", "Mine: give `url` or `path`"),
         ("datasets:\n  Mine:\n    metric: mme\n    task: essay\n", "Mine: task: Input should be"),
         ("datasets:\n  a/b:\n    metric: mme\n", "'a/b' cannot be a name"),
@@ -67,6 +71,15 @@ def test_misspelt_pixel_key(tmp_path: Path) -> None:
             "datasets:\n  Mine: {path: x, task: yes_no, metric: mme, prompt: Is it so?}\n",
             "prompt: Value error, has no place for {question}",
         ),
+        (
+            "datasets:\n  Mine: {path: x, pieces: {a: {by: c, else: '{b}'}, b: {by: c, else: B}}}\n",
+            "pieces: Value error, 'a' names 'b', which does not come before it",
+        ),
+        ("datasets:\n  Mine: {path: x, pieces: {a: {by: c, els: B}}}\n", "'pieces.a.els'; did you mean 'else'?"),
+        ("datasets:\n  Mine: {path: x, image_order: lst}\n", "found 'lst'; did you mean 'last'?"),
+        ("datasets:\n  Mine: {path: x, image_order: {by: c, else: lst}}\n", "found 'lst'; did you mean 'last'?"),
+        ("datasets:\n  Mine: {path: x, inserts: {column: c, separator: ;, mark: M}}\n", "no place for {number}"),
+        ("datasets:\n  Mine: {path: x, options_from: {column: c, pattern: a.b}}\n", "needs one group"),
     ],
 )
 def test_faults_are_one_line_each(tmp_path: Path, text: str, expected: str) -> None:
@@ -87,6 +100,17 @@ def test_later_folder_wins_and_paths_are_relative_to_their_file(tmp_path: Path) 
     registry = load_registry([first, second])
     assert registry.model("my-model").path == str(tmp_path / "two" / "weights")
     assert registry.model("Other").repository == "a/b"
+
+
+@pytest.mark.parametrize("lower", ["url: http://x/y.tsv, md5: abc", "source: 'hf:a/b', columns: {hint: h}"])
+def test_a_path_of_a_later_folder_ends_where_the_earlier_file_came_from(tmp_path: Path, lower: str) -> None:
+    first = write(tmp_path / "one", "datasets", f"datasets:\n  Mine: {{{lower}, task: vqa, metric: anls, rows: 5}}\n")
+    second = write(tmp_path / "two", "datasets", "datasets:\n  Mine: {path: mine.tsv}\n")
+    entry = load_registry([first, second]).dataset("Mine")
+    assert (entry.path, entry.md5, entry.url, entry.source) == (str(tmp_path / "two/datasets/mine.tsv"), (), (), None)
+    assert (entry.rows, entry.metric) == (5, "anls")
+    checked = write(tmp_path / "two", "datasets", "datasets:\n  Mine: {path: mine.tsv, md5: def}\n")
+    assert load_registry([first, checked]).dataset("Mine").md5 == ("def",)
 
 
 def test_shards_are_a_property_of_the_data(shipped: Registry) -> None:
@@ -114,7 +138,7 @@ def test_misspelt_configuration_key(tmp_path: Path) -> None:
         load_config({"limit": "many"}, [])
 
 
-@pytest.mark.parametrize("kind", [DatasetEntry, ModelEntry, RunConfig])
+@pytest.mark.parametrize("kind", [DatasetEntry, TransformersEntry, RunConfig])
 def test_every_key_is_explained(kind: type[BaseModel]) -> None:
     explained = (REPOSITORY / "config" / "README.md").read_text(encoding="utf-8")
     for key in kind.model_fields:

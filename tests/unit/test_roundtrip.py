@@ -21,8 +21,9 @@ from vlmake.errors import VlmakeError
 from vlmake.inference.prompts import Frames
 from vlmake.inference.questions import read_questions
 from vlmake.inference.shard import Asking
-from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.loading import Registry
+from vlmake.registry.model_entries import TransformersEntry
 from vlmake.runs.planning import Plan
 from vlmake.runs.run_config import RunConfig
 
@@ -173,7 +174,9 @@ def test_the_setting_stales_predictions_and_off_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    registry = Registry({"D": DatasetEntry(task="yes_no", metric="mme")}, {"M": ModelEntry(repository="a/b")}, {})
+    registry = Registry(
+        {"D": DatasetEntry(task="yes_no", metric="mme")}, {"M": TransformersEntry(repository="a/b")}, {}
+    )
     off, on = (
         Plan(registry, RunConfig(image_roundtrip=value)).inference_spec("M", "D") for value in ("off", "vlmevalkit")
     )

@@ -60,6 +60,18 @@ def test_mme_in_two_lines_of_eight(tmp_path: Path) -> None:
     assert "!" not in text
 
 
+def test_a_blank_line_stands_below_several_rows_and_not_below_one(tmp_path: Path) -> None:
+    put(tmp_path, "A", "One", ["Overall"], [[70.0]])
+    put(tmp_path, "A", "Two", ["split", "Overall"], [["x", 70.0], ["y", 60.0]])
+    put(tmp_path, "A", "Wide", MME, [[1.0] * 16])
+    lines = [line.strip() for line in printed(tmp_path, width=100).splitlines()]
+    below = [lines[place - 1] for place, line in enumerate(lines) if line.startswith("accuracy")]
+    assert ["".join(line.split()[:1]) for line in below] == ["A", "", "A"]
+    one, other = [place for place, line in enumerate(lines) if line.startswith("A ")][-2:]
+    assert "" in lines[one:other], "blocks of one table stand apart"
+    assert not [line for line in printed(tmp_path).splitlines() if line and not line.strip()], "no line of blanks"
+
+
 @pytest.mark.parametrize("width", [80, 100, 40, 30])
 def test_fits_the_terminal(tmp_path: Path, width: int) -> None:
     for model in ("TinyVLM", "InternVL2_5-78B-MPO-AWQ-of-a-long-name"):

@@ -129,7 +129,7 @@ def test_the_file_is_hashed_while_it_is_read(tmp_path: Path) -> None:
         (b"a\tb\ta\n", "columns 1 and 3 are both called 'a'"),
         (b"a\t\xff\n", "the name of column 2 is not UTF-8"),
         (b'a\t"b\n1\t2\n', "header: a quote is opened and never closed"),
-        (b"a\tb\n1\t2\n3\n", "row 2 (line 3) has 1 cells and the header 2"),
+        (b"a\tb\n1\t2\n3\n", "row 2 (line 3) has 1 cell and the header 2"),
         (b'a\tb\n"1\n\n"\t2\n3\t4\t5\n', "row 2 (line 5) has 3 cells and the header 2"),
         (b'a\tb\n1\t2\n3\t"4\n5\t6\n', "row 2 (line 3): a quote is opened and never closed"),
         (b"a\tb\n1\t2\n3\tx\xe9y\n", "row 2 (line 3), column 'b': not UTF-8 text at byte 1"),

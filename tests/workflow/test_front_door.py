@@ -43,6 +43,7 @@ def test_snakemake_takes_the_target_after_dashes(finished: Workplace) -> None:
         (("results/TinyVLM/Minni_score.csv",), "unknown dataset 'Minni'; did you mean 'Mini'?"),
         (("run", "--model", "TinyVML"), "unknown model 'TinyVML'; did you mean 'TinyVLM'?"),
         (("run", "--data", "Minni@3"), "unknown dataset 'Minni'; did you mean 'Mini'?"),
+        (("run", "--model", "--data", "Mini"), "--model names nothing; give it names (see `vlmake list models`)"),
         (("run", "--modell", "TinyVLM"), "unknown option '--modell'; did you mean '--model'?"),
         (("runn",), "unknown command 'runn'; did you mean 'run'?"),
         (("run", SCORE, "--limit", "3"), "a target's limit is in it: MME@20"),
@@ -67,6 +68,16 @@ def test_snakemake_says_it_as_well(finished: Workplace, target: str) -> None:
     assert "Traceback" not in ran.output
 
 
+@pytest.mark.parametrize("program", ["vlmake", "snakemake"])
+def test_a_wrong_model_path_is_found_before_anything_is_fetched(workplace: Workplace, program: str) -> None:
+    workplace.models["Nope"] = {"path": "/nope"}
+    ran = getattr(workplace, program)("--", "results/Nope/Mini_score.csv")
+    assert ran.code != 0
+    said = [line for line in ran.output.splitlines() if not line.startswith("Using workflow specific profile")]
+    assert said == ["vlmake: model 'Nope': /nope is no checkpoint: there is no such folder"]
+    assert not (workplace.folder / "data").exists()
+
+
 def test_fresh_supersedes_and_deletes_nothing(finished: Workplace) -> None:
     words = ("run", "--model", "TinyVLM", "--data", "Mini", "--mode", "infer")
     before = finished.result("TinyVLM", "Mini_predictions.parquet").read_bytes()
@@ -84,6 +95,23 @@ def test_work_dir_with_the_configuration_of_this_folder(finished: Workplace, tmp
     assert ran.code == 0, ran.output
     assert (target / "results" / "TinyVLM" / "Mini@2_score.csv").is_file()
     assert (target / "results" / "report" / "index.html").is_file()
+
+
+def test_a_file_in_the_place_of_a_result_folder_is_one_line(workplace: Workplace) -> None:
+    (workplace.folder / "results").mkdir()
+    (workplace.folder / "results" / "TinyVLM").touch()
+    ran = workplace.vlmake("run", "--model", "TinyVLM", "--data", "Mini@2")
+    assert ran.code == 1
+    assert (
+        ran.output == "vlmake: results/TinyVLM is a file where a folder should be; name another --work-dir or move it\n"
+    )
+
+
+def test_a_terminal_without_the_letters_gets_the_scores(finished: Workplace) -> None:
+    words = ("run", "--model", "TinyVLM", "--data", "Mini")
+    ran = finished.vlmake(*words, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert ran.code == 0, ran.output
+    assert "Mini  protocol vlmevalkit-main ? n = 24" in ran.output
 
 
 def test_nothing_to_do_prints_the_scores_and_leaves_the_report(finished: Workplace) -> None:
@@ -218,11 +246,17 @@ def test_doctor_is_content_and_finds_a_changed_file(workplace: Workplace) -> Non
     ran = workplace.vlmake("doctor")
     assert ran.code == 0, ran.output
     assert "torch loads" in ran.output
+    assert f" Snakefile: {workplace.product / 'Snakefile'}\n" in ran.output
     lmu = workplace.home / "LMUData"
     lmu.mkdir()
     (lmu / "MME.tsv").write_text("not what was published", encoding="utf-8")
     ran = workplace.vlmake("doctor")
+    assert ran.code == 0, "nobody asked for it"
+    assert "      dataset MME: " in ran.output
+    workplace.config["datasets"] = ["MME"]
+    ran = workplace.vlmake("doctor")
     assert ran.code == 1
+    assert ran.output.splitlines()[-1] == "1 finding to attend to"
     assert "WRONG dataset MME" in ran.output
     assert "b36b43c3f09801f5d368627fb92187c3" in ran.output
 

@@ -106,6 +106,7 @@ def test_what_is_wrong_is_said_before_any_work(workplace: Workplace) -> None:
     listed = {line.split()[0]: line for line in workplace.vlmake("list", "datasets").output.splitlines()}
     assert "column 'answer'" in listed["Dropped"]
     assert "multiple_choice" in listed["Good"]
+    workplace.config["datasets"] = ["Dropped"]
     ran = workplace.vlmake("doctor")
     assert "WRONG dataset Dropped" in ran.output
     assert "ok    dataset Good" in ran.output

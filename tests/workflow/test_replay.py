@@ -70,6 +70,8 @@ def test_imported_results_are_scored_as_the_same_predictions_directly(bench: Wor
     mine = json.loads(bench.result("Peer", "Mini_score.json").read_text(encoding="utf-8"))
     theirs = json.loads((bench.folder / "direct.json").read_text(encoding="utf-8"))
     assert mine["protocols"] == theirs["protocols"]
+    assert [note.split(":")[0] for note in mine["notes"]] == ["3 emptied", "3 failed"]
+    assert "3 failed: the tool's text for a call that failed" in ran.output, "beside the score as well"
     assert "Peer,Mini" in (bench.folder / "results" / "summary.csv").read_text(encoding="utf-8")
 
 
@@ -99,7 +101,7 @@ def test_rows_that_are_not_in_the_file_stop_the_run_until_a_whole_file_replaces_
     assert "--replace" in refused.output
     replaced = vlmake(bench, without_torch, *importing, "--replace")
     assert replaced.code == 0, replaced.output
-    assert "row(s)" not in replaced.output, "the decoded benchmark has these rows and no other"
+    assert "without a prediction" not in replaced.output, "the decoded benchmark has these rows and no other"
     ran = vlmake(bench, without_torch, *run)
     assert ran.code == 0, ran.output
     table = bench.folder / "there" / "results" / "Peer" / "Mini_predictions.parquet"

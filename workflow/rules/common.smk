@@ -42,12 +42,25 @@ try:
     PLAN.check_targets(sys.argv[1:])
     PAIRS = configured_pairs(RUN, PLAN.registry)
     RESULTS = [file for pair in PAIRS for file in PLAN.results(*pair)]
+    if workflow.is_main_process:
+        PLAN.check_models(PLAN.asked_pairs(sys.argv[1:]))
     if workflow.is_main_process and not is_dry_run(sys.argv[1:]):
         WORK_DIR_HOLD = hold_work_dir(Path.cwd())
         own_benchmarks.write(OWN.entries, RECOGNISED)
 except VlmakeError as error:
     print(f"vlmake: {error}", file=sys.stderr)
     sys.exit(1)
+
+# Option lines of the stages that have a second program, for benchmarks that are a class of the user's.
+DECODING = (
+    " {REGISTRY_ARGUMENTS:q} --lmu-data {LMU_DATA:q}"
+    " --dataset {wildcards.base:q} --source {input.source:q}"
+    " --samples {output.samples:q} --images {output.images:q}"
+)
+SCORING = (
+    " --predictions {input.predictions:q} --judged {output.judged:q}"
+    " --table {output.table:q} --detail {output.detail:q}"
+)
 
 SCORES = [
     paths.score_csv(model, dataset)

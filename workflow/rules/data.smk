@@ -25,6 +25,4 @@ rule decode:
     retries: 0
     localrule: True
     shell:
-        "{PYTHON:q} {SCRIPTS:q}/decode.py {REGISTRY_ARGUMENTS:q} --lmu-data {LMU_DATA:q}"
-        " --dataset {wildcards.base:q} --source {input.source:q}"
-        " --samples {output.samples:q} --images {output.images:q}"
+        "{PYTHON:q} {SCRIPTS:q}/decode.py" + DECODING

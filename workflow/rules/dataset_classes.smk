@@ -19,9 +19,7 @@ rule decode_class:
     params:
         spec=lambda w: PLAN.class_spec(w.base),
     shell:
-        "{PYTHON:q} {SCRIPTS:q}/decode_class.py {REGISTRY_ARGUMENTS:q} --lmu-data {LMU_DATA:q}"
-        " --dataset {wildcards.base:q} --source {input.source:q}"
-        " --samples {output.samples:q} --images {output.images:q} --log {log:q}"
+        "{PYTHON:q} {SCRIPTS:q}/decode_class.py" + DECODING + " --log {log:q}"
 
 
 rule score_class:
@@ -42,5 +40,6 @@ rule score_class:
         spec=lambda w: PLAN.scoring_spec(w.dataset),
     shell:
         "{PYTHON:q} {SCRIPTS:q}/score_class.py {REGISTRY_ARGUMENTS:q} --lmu-data {LMU_DATA:q} --spec {params.spec:q}"
-        " --model {wildcards.model:q} --dataset {wildcards.dataset:q} --predictions {input.predictions:q}"
-        " --judged {output.judged:q} --table {output.table:q} --detail {output.detail:q} --log {log:q}"
+        " --model {wildcards.model:q} --dataset {wildcards.dataset:q}"
+        + SCORING
+        + " --log {log:q}"

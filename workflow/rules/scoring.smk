@@ -14,9 +14,8 @@ rule score:
     params:
         spec=lambda w: PLAN.scoring_spec(w.dataset),
     shell:
-        "{PYTHON:q} {SCRIPTS:q}/score.py --spec {params.spec:q} --samples {input.samples:q}"
-        " --predictions {input.predictions:q} --judged {output.judged:q}"
-        " --table {output.table:q} --detail {output.detail:q}"
+        "{PYTHON:q} {SCRIPTS:q}/score.py {REGISTRY_ARGUMENTS:q} --model {wildcards.model:q}"
+        " --spec {params.spec:q} --samples {input.samples:q}" + SCORING
 
 
 rule score_parts:

@@ -9,13 +9,12 @@ from vlmake.data.hubs import Hub
 from vlmake.models import checkpoints
 from vlmake.registry.loading import load_registry
 from vlmake.runs.program import run_program
+from vlmake.runs.stage_options import FILE, REGISTRY
 from vlmake.store import write_text
-
-FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--registry", "registries", type=FILE, multiple=True, required=True, help="Registry folder; repeatable.")
+@REGISTRY
 @click.option("--model", required=True, help="Registered model; its entry says where the checkpoint comes from.")
 @click.option("--hub", type=click.Choice(get_args(Hub)), required=True, help="Where from, if the entry does not say.")
 @click.option("--model-cache", type=FILE, required=True, help="Where converted checkpoints lie.")

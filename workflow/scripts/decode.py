@@ -6,22 +6,16 @@ from pathlib import Path
 import click
 
 from vlmake.data.decode import decode
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 from vlmake.paths import image_root
-from vlmake.registry.entries import tsv_path
+from vlmake.registry.dataset_entries import tsv_path
 from vlmake.registry.loading import load_registry
 from vlmake.runs.program import run_program
-
-FILE = click.Path(path_type=Path)
+from vlmake.runs.stage_options import DECODING
 
 
 @click.command()
-@click.option("--registry", "registries", type=FILE, multiple=True, required=True, help="Registry folder; repeatable.")
-@click.option("--lmu-data", type=FILE, required=True, help="Where published TSVs and images/ lie.")
-@click.option("--dataset", required=True, help="Registered dataset.")
-@click.option("--source", required=True, type=FILE, help="What the download step wrote about it.")
-@click.option("--samples", required=True, type=FILE, help="Written: the samples (Parquet).")
-@click.option("--images", required=True, type=FILE, help="Written: the image store (Arrow).")
+@DECODING
 def main(registries: tuple[Path, ...], lmu_data: Path, dataset: str, source: Path, samples: Path, images: Path) -> None:
     """Decode a benchmark's TSV."""
     try:
@@ -35,13 +29,14 @@ def main(registries: tuple[Path, ...], lmu_data: Path, dataset: str, source: Pat
     done = decode(tsv, expected, image_root(dataset, lmu_data), samples, images)
     if done.broken:
         click.echo(
-            f"vlmake decode: {done.broken} of {done.rows} rows have no usable image; the first is {done.first_broken}",
+            f"vlmake decode: {done.broken} of {counted(done.rows, 'row')} without a usable image;"
+            f" the first is {done.first_broken}",
             err=True,
         )
     if done.turned:
         click.echo(
-            f"vlmake decode: {done.turned} of {done.images} images carry an EXIF orientation; models see them as they"
-            " are stored, unturned",
+            f"vlmake decode: {done.turned} of {counted(done.images, 'image')} with an EXIF orientation; models see"
+            " them as they are stored, unturned",
             err=True,
         )
 

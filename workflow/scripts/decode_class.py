@@ -7,21 +7,15 @@ import click
 
 from vlmake.dataset_classes.asking import decode_class
 from vlmake.dataset_classes.process import class_call
-from vlmake.errors import VlmakeError
-from vlmake.registry.entries import tsv_path
+from vlmake.errors import VlmakeError, counted
+from vlmake.registry.dataset_entries import tsv_path
 from vlmake.registry.loading import load_registry
 from vlmake.runs.program import run_program
-
-FILE = click.Path(path_type=Path)
+from vlmake.runs.stage_options import DECODING, FILE
 
 
 @click.command()
-@click.option("--registry", "registries", type=FILE, multiple=True, required=True, help="Registry folder; repeatable.")
-@click.option("--lmu-data", type=FILE, required=True, help="Where published TSVs lie.")
-@click.option("--dataset", required=True, help="Registered dataset; its entry names the class.")
-@click.option("--source", required=True, type=FILE, help="What the download step wrote about it.")
-@click.option("--samples", required=True, type=FILE, help="Written: the samples (Parquet).")
-@click.option("--images", required=True, type=FILE, help="Written: the image store (Arrow).")
+@DECODING
 @click.option("--log", required=True, type=FILE, help="Written: what the class printed.")
 def main(
     registries: tuple[Path, ...],
@@ -42,7 +36,7 @@ def main(
     done = decode_class(call, record, samples, images)
     if done.broken:
         click.echo(
-            f"vlmake decode_class: {done.broken} of {done.rows} rows have no usable image; the first is"
+            f"vlmake decode_class: {done.broken} of {counted(done.rows, 'row')} without a usable image; the first is"
             f" {done.first_broken}",
             err=True,
         )

@@ -8,17 +8,16 @@ from vlmake.data.download import source_record
 from vlmake.data.hf_source import source_record_from_hub
 from vlmake.dataset_classes.asking import published_tsv
 from vlmake.dataset_classes.process import class_call
-from vlmake.registry.entries import tsv_path
+from vlmake.registry.dataset_entries import tsv_path
 from vlmake.registry.loading import load_registry
 from vlmake.runs.program import run_program
+from vlmake.runs.stage_options import FILE, LMU_DATA, REGISTRY
 from vlmake.store import canonical_json, write_text
-
-FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--registry", "registries", type=FILE, multiple=True, required=True, help="Registry folder; repeatable.")
-@click.option("--lmu-data", type=FILE, required=True, help="Where published TSVs lie.")
+@REGISTRY
+@LMU_DATA
 @click.option("--dataset", required=True, help="Registered dataset; its entry says where the TSV comes from.")
 @click.option("--source", type=FILE, required=True, help="Written: md5, sha256, size, origin.")
 def download(registries: tuple[Path, ...], lmu_data: Path, dataset: str, source: Path) -> None:

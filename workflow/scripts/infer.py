@@ -19,12 +19,11 @@ from vlmake.registry.loading import load_registry
 from vlmake.runs.planning import prompt_spec, roundtrip_spec
 from vlmake.runs.program import run_program
 from vlmake.runs.run_config import ImageRoundtrip
-
-FILE = click.Path(path_type=Path)
+from vlmake.runs.stage_options import FILE, REGISTRY
 
 
 @click.command()
-@click.option("--registry", "registries", type=FILE, multiple=True, required=True, help="Registry folder; repeatable.")
+@REGISTRY
 @click.option("--model", required=True, help="Registered model.")
 @click.option("--dataset", required=True, help="Registered dataset, with its row limit if any.")
 @click.option("--samples", type=FILE, required=True, help="Decoded rows.")

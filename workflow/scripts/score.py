@@ -11,22 +11,32 @@ import pyarrow.parquet as pq
 
 from vlmake import __version__
 from vlmake.errors import VlmakeError
+from vlmake.importing.imported import notes_about
 from vlmake.paths import parse_dataset
+from vlmake.registry.loading import load_registry
 from vlmake.runs.program import run_program
+from vlmake.runs.stage_options import FILE, SCORING
 from vlmake.scoring.protocols import ScoringSpec, score
 from vlmake.scoring.score_files import write_detail, write_judged, write_table
 
-FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--spec", required=True, help="Dataset, task, metric and protocol, as one JSON object.")
+@SCORING
 @click.option("--samples", required=True, type=FILE, help="The decoded benchmark (Parquet).")
-@click.option("--predictions", required=True, type=FILE, help="The models' answers (Parquet).")
-@click.option("--judged", required=True, type=FILE, help="Written: one row a sample and protocol (Parquet).")
-@click.option("--table", required=True, type=FILE, help="Written: the configured protocol's score table (CSV).")
-@click.option("--detail", required=True, type=FILE, help="Written: every protocol's numbers and provenance (JSON).")
-def main(spec: str, samples: Path, predictions: Path, judged: Path, table: Path, detail: Path) -> None:
+@click.option("--registry", "registries", type=FOLDER, multiple=True, help="Registry folder; repeatable.")
+@click.option("--model", help="The model: of imported predictions it is said what their files had lost.")
+def main(
+    spec: str,
+    samples: Path,
+    predictions: Path,
+    registries: tuple[Path, ...],
+    model: str | None,
+    judged: Path,
+    table: Path,
+    detail: Path,
+) -> None:
     """Extract the answers and score them, in every protocol."""
     wanted = ScoringSpec.from_mapping(settings := _json_object(spec, "--spec"))
     answers, made_by = _read(predictions)
@@ -35,7 +45,8 @@ def main(spec: str, samples: Path, predictions: Path, judged: Path, table: Path,
     provenance = {"predictions": made_by, "scoring": settings, "vlmake": __version__}
     write_judged(result, judged)
     write_table(result, table)
-    write_detail(result, provenance, detail)
+    notes = notes_about(load_registry(registries).model(model), wanted.dataset, rows["index"]) if model else []
+    write_detail(result, provenance, detail, notes)
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, dict[str, Any] | None]:

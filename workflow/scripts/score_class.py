@@ -11,24 +11,20 @@ from vlmake import __version__
 from vlmake.dataset_classes.evaluating import Answer, score_by_class
 from vlmake.dataset_classes.process import class_call
 from vlmake.errors import VlmakeError
+from vlmake.importing.imported import notes_about
 from vlmake.paths import parse_dataset
-from vlmake.registry.entries import tsv_path
+from vlmake.registry.dataset_entries import tsv_path
 from vlmake.registry.loading import load_registry
 from vlmake.runs.program import run_program
-
-FILE = click.Path(path_type=Path)
+from vlmake.runs.stage_options import FILE, LMU_DATA, REGISTRY, SCORING
 
 
 @click.command()
-@click.option("--registry", "registries", type=FILE, multiple=True, required=True, help="Registry folder; repeatable.")
-@click.option("--lmu-data", type=FILE, required=True, help="Where published TSVs lie.")
-@click.option("--spec", required=True, help="What the score depends on, as one JSON object.")
+@REGISTRY
+@LMU_DATA
+@SCORING
 @click.option("--model", required=True, help="The model, for the name of the file that the class gets.")
 @click.option("--dataset", required=True, help="Registered dataset, with its row limit if any.")
-@click.option("--predictions", required=True, type=FILE, help="The model's answers (Parquet).")
-@click.option("--judged", required=True, type=FILE, help="Written: one row a sample (Parquet).")
-@click.option("--table", required=True, type=FILE, help="Written: the score table (CSV).")
-@click.option("--detail", required=True, type=FILE, help="Written: the numbers and their provenance (JSON).")
 @click.option("--log", required=True, type=FILE, help="Written: what the class printed.")
 def main(
     registries: tuple[Path, ...],
@@ -47,7 +43,8 @@ def main(
         content = pq.read_table(predictions)
     except (pa.ArrowInvalid, OSError) as error:
         raise VlmakeError(f"{predictions} cannot be read ({error}); delete it and run the same command again") from None
-    entry, base = load_registry(registries).dataset(dataset), parse_dataset(dataset).base
+    registry = load_registry(registries)
+    entry, base = registry.dataset(dataset), parse_dataset(dataset).base
     call = class_call(entry, dataset, tsv_path(base, entry, lmu_data), lmu_data, log)
     answers = [
         Answer(row["index"], row["prediction"], row["status"]) for row in content.to_pylist() if not row["repeat"]
@@ -55,7 +52,8 @@ def main(
     scored = score_by_class(call, model, entry.judge, answers)
     made_by = json.loads((content.schema.metadata or {}).get(b"vlmake", b"null"))
     scored.write_judged(judged)
-    scored.write(table, detail, {"predictions": made_by, "scoring": json.loads(spec), "vlmake": __version__})
+    notes = notes_about(registry.model(model), dataset, [answer.index for answer in answers])
+    scored.write(table, detail, {"predictions": made_by, "scoring": json.loads(spec), "vlmake": __version__}, notes)
 
 
 if __name__ == "__main__":

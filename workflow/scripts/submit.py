@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 from vlmake.paths import parse_dataset
 from vlmake.runs.program import run_program
 from vlmake.submissions.registry import load_writer
@@ -33,7 +33,10 @@ def main(spec: str, samples: Path, predictions: Path, submission: Path) -> None:
     if line := gaps.line(len(rows)):
         click.echo(f"{submission.name}: {line}", err=True)
     if limit is not None:
-        click.echo(f"{submission.name}: the first {len(rows)} rows only; what is handed in has all of them", err=True)
+        click.echo(
+            f"{submission.name}: of the first {counted(len(rows), 'row')} only; what is handed in has all of them",
+            err=True,
+        )
 
 
 def _dataset_and_format(spec: str) -> tuple[str, str]:

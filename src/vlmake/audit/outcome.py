@@ -1,17 +1,18 @@
-"""What a labelled sheet says: per protocol and between two annotators, as plain values and as lines to print."""
+"""What a labelled sheet says: per protocol and between annotators, as plain values and as lines to print."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from vlmake.audit.agreement import METHOD, Estimate, Kappa, effective_size, kappa, label_weights, share
 from vlmake.audit.labels import ABSTAIN
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 from vlmake.extract.answer import PROTOCOLS
 
 Labels = Mapping[str, str]
 
 
-def outcome(record: Mapping[str, Any], labels: Labels, second: Labels | None = None) -> dict[str, Any]:
+def outcome(record: Mapping[str, Any], sheets: Mapping[str, Labels]) -> dict[str, Any]:
     """Return the figures of a labelled sheet.
 
     ``wrong`` is the share of rows in which a protocol read something else than the label, an answer where there is none
@@ -20,12 +21,13 @@ def outcome(record: Mapping[str, Any], labels: Labels, second: Labels | None = N
 
     Args:
         record: The content of the JSON file beside the sheet (``vlmake.audit.draw``).
-        labels: Sample → category, labelled rows only.
-        second: The same of another annotator, who is compared with the first one.
+        sheets: By sheet: sample → category, labelled rows only. Protocols are compared with the first sheet, and every
+            two sheets with each other.
 
     Raises:
-        VlmakeError: Nothing is labelled, or nothing by both.
+        VlmakeError: Nothing is labelled, or nothing by two who are compared.
     """
+    labels = next(iter(sheets.values()))
     rows = [row for row in record["rows"] if row["sample"] in labels]
     if not rows:
         raise VlmakeError("no row has a label: fill in the column 'label', then give the same command again")
@@ -60,7 +62,11 @@ def outcome(record: Mapping[str, Any], labels: Labels, second: Labels | None = N
         "method": METHOD,
         "protocols": protocols,
     }
-    return result if second is None else result | {"annotators": _between(record["rows"], sizes, labels, second)}
+    pairs = [
+        {"sheets": [one, two], **_between(record["rows"], sizes, sheets[one], sheets[two], f"{one} and {two}")}
+        for one, two in combinations(sheets, 2)
+    ]
+    return result | ({"annotators": pairs} if pairs else {})
 
 
 def _labelled(rows: Sequence[Mapping[str, Any]], stratum: int) -> bool:
@@ -74,10 +80,12 @@ def _disagreement(row: Mapping[str, Any], protocol: str, label: str, weight: flo
     return names | {"label": label} | read | {"weight": weight}
 
 
-def _between(rows: Sequence[Mapping[str, Any]], sizes: Sequence[int], one: Labels, two: Labels) -> dict[str, Any]:
+def _between(
+    rows: Sequence[Mapping[str, Any]], sizes: Sequence[int], one: Labels, two: Labels, who: str
+) -> dict[str, Any]:
     both = [row for row in rows if row["sample"] in one and row["sample"] in two]
     if not both:
-        raise VlmakeError("no row has a label in both sheets: there is nothing to compare")
+        raise VlmakeError(f"{who}: no row has a label in both sheets: there is nothing to compare")
     weights = label_weights([row["stratum"] for row in both], sizes)
     first, second = ([labels[row["sample"]] for row in both] for labels in (one, two))
     return {
@@ -99,12 +107,14 @@ def _plain(estimate: Estimate | Kappa) -> dict[str, float | None]:
 def lines(result: Mapping[str, Any]) -> Iterator[str]:
     """Yield the figures as lines for a terminal."""
     yield (
-        f"{result['labelled']} rows labelled, {result['not_labelled']} not; they stand for {result['stands_for']:.0f} "
-        f"rows of {result['strata']} strata, effective sample size {result['effective_size']:.0f}"
+        f"{counted(result['labelled'], 'row')} labelled, {result['not_labelled']} not; they stand for "
+        f"{counted(round(result['stands_for']), 'row')} of {counted(result['strata'], 'stratum', 'strata')},"
+        f" effective sample size {result['effective_size']:.0f}"
     )
     if without := result["strata_without_label"]["strata"]:
         rows = result["strata_without_label"]["rows"]
-        yield f"{without} strata of {rows} rows have no label: the figures say nothing of them"
+        places = counted(without, "stratum", "strata")
+        yield f"no label in {places} of {counted(rows, 'row')}: the figures say nothing of them"
     left_out = ", ".join(f"{count} {reason}" for reason, count in result["left_out"].items())
     if left_out:
         yield f"not part of it: {left_out}"
@@ -120,14 +130,15 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
     yield f"95 % intervals; {result['method']}"
     for protocol, found in result["protocols"].items():
-        yield f"\n{protocol}: {len(found['disagreements']) or 'no'} disagreements"
+        yield f"\n{protocol}: {counted(len(found['disagreements']), 'disagreement')}"
         for item in found["disagreements"]:
             text = "" if item["text"] is None else f" from {item['text']!r} at {item['span'][0]}"
             read = f"{item['answer']!r} by {item['rule']}{text}"
             yield f"  {_name(item)}: label {item['label']!r}, read {read}"
-    if between := result.get("annotators"):
+    for between in result.get("annotators", []):
         yield (
-            f"\ntwo annotators, {between['labelled_by_both']} rows: agreement {_percent(between['agreement'])} %, "
+            f"\n{' and '.join(between['sheets'])}, {counted(between['labelled_by_both'], 'row')}:"
+            f" agreement {_percent(between['agreement'])} %, "
             f"kappa {_number(between['kappa'])}"
         )
         for item in between["disagreements"]:

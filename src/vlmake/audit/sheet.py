@@ -133,7 +133,7 @@ def read_labels(sheet: Path, rows: Sequence[Mapping[str, Any]]) -> dict[str, str
         if row is None:
             raise VlmakeError(
                 f"{sheet}: row {number}, column 'sample': '{sample}' was not drawn for this sheet"
-                f"{did_you_mean(sample, drawn)}; the JSON file beside it is {record_file(sheet).name}"
+                f"{did_you_mean(sample, drawn)} (the JSON file beside it is {record_file(sheet).name})"
             )
         if sample in seen:
             raise VlmakeError(f"{sheet}: row {number}, column 'sample': '{sample}' is in row {seen[sample]} as well")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from vlmake.backends.registry import BACKENDS
+
 if TYPE_CHECKING:
-    from vlmake.backends.base import Backend
+    from vlmake.backends.base import Backend, StreamingBackend
     from vlmake.models.model_spec import ModelSpec, RuntimeOptions
 
-MODULES = {"transformers": "vlmake.backends.transformers", "replay": "vlmake.backends.replay"}
 
-
-def load(spec: ModelSpec, runtime: RuntimeOptions) -> Backend:
+def load(spec: ModelSpec, runtime: RuntimeOptions) -> Backend | StreamingBackend:
     """Import the backend that the spec names and load its model; raise VlmakeError if it cannot be loaded."""
-    loaded: Backend = import_module(MODULES[spec.entry.backend]).load(spec, runtime)
+    loaded: Backend | StreamingBackend = import_module(BACKENDS[spec.entry.backend].module).load(spec, runtime)
     return loaded

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmake.backends.quantization import require_packages
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,8 +84,9 @@ def _load(model: Any, folder: Path, name: str) -> Any:
 
 
 def _refuse_other_keys(folder: Path, report: Any) -> None:
-    for fault, keys in (("lacks", report.missing_keys), ("has and the model does not", report.unexpected_keys)):
+    for fault, keys in (("lacks", report.missing_keys), ("adds", report.unexpected_keys)):
         if keys:
             raise ValueError(
-                f"adapter {folder} was made for another model: {len(keys)} tensors it {fault}, the first is {min(keys)}"
+                f"adapter {folder} was made for another model: it {fault}"
+                f" {counted(len(keys), 'tensor')}, the first is {min(keys)}"
             )

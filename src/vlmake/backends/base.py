@@ -1,8 +1,8 @@
 """What every backend is: something that turns a list of requests into a list of outputs, one each, in order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from vlmake.inference.prompts import Part
 
@@ -35,7 +35,7 @@ class SampleName:
 class Request:
     """One question: the conversation up to it, and the original bytes of every image it names by digest.
 
-    ``pixels`` are the limits on what the image processor makes of the images (keys of ``entries.PixelBudget``).
+    ``pixels`` are the limits on what the image processor makes of the images (keys of ``model_entries.PixelBudget``).
     ``sample`` is set only for a model that looks its answers up.
     """
 
@@ -70,6 +70,10 @@ class Capabilities:
     history: bool
 
 
+Deliver = Callable[[Sequence[tuple[int, Output | Exception, float]]], None]
+"""Takes answers as they come: the request's number, its output or what is wrong with it, its seconds."""
+
+
 class Backend(Protocol):
     """A loaded model in two halves: ``prepare`` works on the host, ``generate`` on the device.
 
@@ -94,6 +98,29 @@ class Backend(Protocol):
         Effective settings, fall-backs taken, and counted since the model was loaded ``samples`` by path and ``seconds``
         by phase.
         """
+        ...
+
+    def close(self) -> None:
+        """End what the backend started."""
+        ...
+
+
+@runtime_checkable
+class StreamingBackend(Protocol):
+    """A model that takes many requests at once and answers each as it can."""
+
+    capabilities: Capabilities
+
+    def stream(self, requests: Iterator[Callable[[], Request]], deliver: Deliver) -> None:
+        """Make and send every request, and hand over what became of it, in the order of the answers.
+
+        ``deliver`` runs in one thread at a time. Raises VlmakeError where nothing more can be asked; what was answered
+        until then has been delivered.
+        """
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a record of the run should say, as ``Backend.facts`` does."""
         ...
 
     def close(self) -> None:

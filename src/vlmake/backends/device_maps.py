@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from vlmake.errors import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -26,11 +28,13 @@ def refuse_offload(model: Any, device: str) -> None:
     if not (offloaded := [name for name, place in placed.items() if str(place) in slow]):
         return
     wanted = model.get_memory_footprint() / _GIGABYTE
-    message = f"{len(offloaded)} parts do not fit, the first is {offloaded[0]}: the weights take {wanted:.3g} GB"
+    left = f"{counted(len(offloaded), 'part')} of it, the first is {offloaded[0]}"
+    message = f"it does not fit ({left}): the weights take {wanted:.3g} GB"
     free = _free_memory(device)
     if free:
         gpus = -(-wanted * _GIGABYTE // (0.9 * max(free)))
-        message += f", {len(free)} devices have {sum(free) / _GIGABYTE:.3g} GB free; give it at least {gpus:.0f} `gpus`"
+        message += f", {sum(free) / _GIGABYTE:.3g} GB are free on {counted(len(free), 'device')};"
+        message += f" give it at least {gpus:.0f} `gpus`"
     raise ValueError(message)
 
 

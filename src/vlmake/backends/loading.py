@@ -6,15 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vlmake.backends import adapters, device_maps, quantization
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+    from vlmake.models.model_spec import RuntimeOptions, TransformersSpec
 
 
-def load_model(spec: ModelSpec, runtime: RuntimeOptions) -> Any:
+def load_model(spec: TransformersSpec, runtime: RuntimeOptions) -> Any:
     """Return the model, ready to generate on its devices; raise VlmakeError with the reason if that is impossible."""
     _refuse_combinations(spec)
     adapters.require_adapters(spec.name, spec.adapters)
@@ -28,7 +28,7 @@ def load_model(spec: ModelSpec, runtime: RuntimeOptions) -> Any:
     return read_weights(spec, runtime, _placement(spec, runtime.device))
 
 
-def read_weights(spec: ModelSpec, runtime: RuntimeOptions, placement: Mapping[str, Any]) -> Any:
+def read_weights(spec: TransformersSpec, runtime: RuntimeOptions, placement: Mapping[str, Any]) -> Any:
     """Return the model as the library loads it with ``placement``, its arguments that say where the weights go.
 
     Without a placement they go to the runtime's device. Raises VlmakeError.
@@ -68,7 +68,7 @@ def read_weights(spec: ModelSpec, runtime: RuntimeOptions, placement: Mapping[st
         raise VlmakeError(f"model '{spec.name}' at {spec.folder} cannot be loaded: {reason}") from error
 
 
-def loading_facts(model: Any, spec: ModelSpec) -> dict[str, Any]:
+def loading_facts(model: Any, spec: TransformersSpec) -> dict[str, Any]:
     """Return how the weights were loaded: only what differs from plain weights on one device."""
     facts: dict[str, Any] = {}
     if quantized := quantization.quantization_facts(model):
@@ -85,7 +85,7 @@ def loading_facts(model: Any, spec: ModelSpec) -> dict[str, Any]:
     return facts
 
 
-def _refuse_combinations(spec: ModelSpec) -> None:
+def _refuse_combinations(spec: TransformersSpec) -> None:
     """Raise for settings that no library combines; each works without the others."""
     entry = spec.entry
     if not entry.tensor_parallel:
@@ -96,7 +96,7 @@ def _refuse_combinations(spec: ModelSpec) -> None:
             raise VlmakeError(f"model '{spec.name}': tensor_parallel does not go with {name}; use device_map instead")
 
 
-def _placement(spec: ModelSpec, device: str) -> dict[str, Any]:
+def _placement(spec: TransformersSpec, device: str) -> dict[str, Any]:
     if spec.entry.device_map:
         return {"device_map": device_maps.wanted_map(spec.entry.device_map, device)}
     if _is_quantized(spec):  # quantised weights are made on their device and cannot move
@@ -104,7 +104,7 @@ def _placement(spec: ModelSpec, device: str) -> dict[str, Any]:
     return {}
 
 
-def _is_quantized(spec: ModelSpec) -> bool:
+def _is_quantized(spec: TransformersSpec) -> bool:
     entry = spec.entry
     return entry.load_in_8bit or entry.load_in_4bit or quantization.stored_method(spec.folder) is not None
 
@@ -113,7 +113,9 @@ def _refuse_random_weights(report: Mapping[str, Any]) -> None:
     """Raise for tensors that the checkpoint lacks: the library would fill them with random numbers."""
     for fault in ("missing_keys", "mismatched_keys"):
         if names := sorted(str(name) for name in report[fault]):
-            raise ValueError(f"{len(names)} tensors are {fault.split('_')[0]} in its weights, the first is {names[0]}")
+            raise ValueError(
+                f"{fault.split('_')[0]} in its weights: {counted(len(names), 'tensor')}, the first is {names[0]}"
+            )
 
 
 def _quieten() -> None:

@@ -15,6 +15,7 @@ from vlmake.backends import groups as grouping
 from vlmake.backends.processor import batch_kind
 from vlmake.backends.rendering import Prompt, render
 from vlmake.data.images import open_rgb
+from vlmake.errors import counted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -141,7 +142,9 @@ class Preparer:
         for request in requests:
             count = sum(part["type"] == "image" for turn in request.turns for part in turn.parts)
             if self._capabilities.max_images is not None and count > self._capabilities.max_images:
-                raise ValueError(f"the prompt has {count} images, and the model takes {self._capabilities.max_images}")
+                raise ValueError(
+                    f"the prompt has {counted(count, 'image')}, and the model takes {self._capabilities.max_images}"
+                )
             if len(request.turns) > 1 and not self._capabilities.history:
                 raise ValueError("the prompt has earlier turns, and the model's chat template has no place for them")
         return [render(processor, request, self._system, decode) for request in requests]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from vlmake.registry.entries import ModelEntry
+    from vlmake.registry.model_entries import TransformersEntry
 
 # Budgets of a whole prompt, which the backend keeps; an image processor knows single images only.
 _PROMPT_BUDGETS = frozenset({"prompt_patches", "first_image_scale"})
@@ -38,7 +38,7 @@ _FIXED_AT_LOAD = {
 _UNMIXED: dict[str, Callable[[int], int]] = {"MllamaProcessor": int, "PaliGemmaProcessor": bool}
 
 
-def load_processor(folder: Path, entry: ModelEntry) -> Any:
+def load_processor(folder: Path, entry: TransformersEntry) -> Any:
     """Return the processor with left padding, a chat template and the entry's pixel budget.
 
     Raises VlmakeError when there is no template, when a part cannot be loaded (such as an image processor that only
@@ -68,7 +68,7 @@ def load_processor(folder: Path, entry: ModelEntry) -> Any:
 
 
 def image_options(processor: Any, pixels: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a pixel budget (keys of ``entries.PixelBudget``) as ``images_kwargs`` of one call of the processor.
+    """Return a pixel budget (keys of ``model_entries.PixelBudget``) as ``images_kwargs`` of one call of the processor.
 
     A call with them gives the tensors of a processor that was loaded with the same budget. Budgets of a whole prompt
     are left out. Raises VlmakeError for a key that the image processor does not know, or that it can only take when

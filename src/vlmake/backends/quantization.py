@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from vlmake.models.model_spec import ModelSpec
+    from vlmake.models.model_spec import TransformersSpec
 
 # Modules that transformers imports for weights stored by a method, and the packages that hold them.
 _METHOD_MODULES: dict[str, tuple[str, ...]] = {
@@ -54,7 +54,7 @@ def automatic_dtype(folder: Path, device: str) -> str:
     return "float16" if stored_method(folder) == "awq" else "bfloat16"
 
 
-def require_libraries(spec: ModelSpec, device: str) -> None:
+def require_libraries(spec: TransformersSpec, device: str) -> None:
     """Raise VlmakeError where the weights need a package that is not installed, or have no kernel for the device."""
     entry, stored = spec.entry, stored_method(spec.folder)
     asked = "load_in_8bit" if entry.load_in_8bit else "load_in_4bit" if entry.load_in_4bit else None
@@ -74,7 +74,7 @@ def require_packages(what: str, modules: Iterable[str]) -> None:
         raise VlmakeError(f"{what} needs {' and '.join(missing)}: pip install {' '.join(missing)}")
 
 
-def bitsandbytes_settings(spec: ModelSpec) -> Any:
+def bitsandbytes_settings(spec: TransformersSpec) -> Any:
     """Return the library's settings for ``load_in_8bit`` and ``load_in_4bit``; None where the entry asks for neither.
 
     4-bit products are computed in the model's own number format, where the library would take float32.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmake.backends.groups import Groups, Row, UnfitModelError, UnlikeError, token_tensors
 from vlmake.backends.self_check import Answers
+from vlmake.errors import counted
 
 if TYPE_CHECKING:
     import torch
@@ -111,7 +112,7 @@ def _empty_cache(model: Any, tokens: int) -> Any:
         raise UnfitModelError("not all of its layers keep keys and values")
     windows = [layer.sliding_window for layer in cache.layers if isinstance(layer, DynamicSlidingWindowLayer)]
     if windows and tokens >= min(windows):
-        raise UnlikeError(f"{tokens} tokens do not fit its window of {min(windows)}")
+        raise UnlikeError(f"a prompt of {counted(tokens, 'token')} does not fit its window of {min(windows)}")
     return cache
 
 

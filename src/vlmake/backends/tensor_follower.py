@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vlmake.errors import VlmakeError
-from vlmake.models.model_spec import ModelSpec, RuntimeOptions
-from vlmake.registry.entries import ModelEntry
+from vlmake.models.model_spec import RuntimeOptions, TransformersSpec
+from vlmake.registry.model_entries import TransformersEntry
 
 COLLECTIVE_LIMIT = timedelta(minutes=10)  # the longest that one exchange of tensors may take
 _LENGTH_BYTES = 8
@@ -78,7 +78,7 @@ def join(kind: str, rank: int, ranks: int, meeting: Path) -> None:
     )
 
 
-def read_part(spec: ModelSpec, runtime: RuntimeOptions, ranks: int) -> Any:
+def read_part(spec: TransformersSpec, runtime: RuntimeOptions, ranks: int) -> Any:
     """Return this process's part of the model, split as its class says; raise VlmakeError."""
     from transformers.distributed.configuration_utils import DistributedConfig
 
@@ -128,8 +128,8 @@ def _start(values: Mapping[str, Any], reports: Any) -> Any:
     import transformers  # noqa: F401  # slow: before the others wait
 
     runtime = RuntimeOptions(**values["runtime"])
-    entry = ModelEntry.model_validate(values["entry"])
-    spec = ModelSpec(values["name"], entry, Path(values["folder"]), values["identity"], values["dtype"])
+    entry = TransformersEntry.model_validate(values["entry"])
+    spec = TransformersSpec(values["name"], entry, Path(values["folder"]), values["identity"], values["dtype"])
     if runtime.device != "cpu":
         torch.accelerator.set_device_index(values["rank"])
     _report(reports, "started")

@@ -30,7 +30,7 @@ from vlmake.errors import VlmakeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+    from vlmake.models.model_spec import RuntimeOptions, TransformersSpec
 
 _START_SECONDS = 3600.0  # reading a large checkpoint from a slow disk
 _GRACE_SECONDS = 20.0  # how far one process may be behind another when both meet the same error
@@ -54,7 +54,7 @@ class Follower:
 class Team:
     """All ranks of one model, as rank 0 sees them."""
 
-    def __init__(self, spec: ModelSpec, runtime: RuntimeOptions) -> None:
+    def __init__(self, spec: TransformersSpec, runtime: RuntimeOptions) -> None:
         self._name = spec.name
         self._ranks = spec.entry.gpus
         self._uses_nccl = runtime.device == "cuda"
@@ -181,7 +181,7 @@ class Team:
             dist.distributed_c10d._abort_process_group()
 
 
-def load(spec: ModelSpec, runtime: RuntimeOptions) -> Any:
+def load(spec: TransformersSpec, runtime: RuntimeOptions) -> Any:
     """Return rank 0's part of the model; its ``generate`` runs on all ranks. Raises VlmakeError."""
     import torch
 
@@ -213,7 +213,7 @@ def load(spec: ModelSpec, runtime: RuntimeOptions) -> Any:
     return model
 
 
-def _refuse_uneven_heads(spec: ModelSpec, ranks: int) -> None:
+def _refuse_uneven_heads(spec: TransformersSpec, ranks: int) -> None:
     """Raise VlmakeError where the ranks cannot have equally many attention heads: the first call would fail.
 
     A configuration that cannot be read is left to the loader, which says what is wrong with it.

@@ -25,8 +25,8 @@ from vlmake.backends.self_check import Answers
 from vlmake.errors import VlmakeError
 
 if TYPE_CHECKING:
-    from vlmake.models.model_spec import ModelSpec, RuntimeOptions
-    from vlmake.registry.entries import ModelEntry
+    from vlmake.models.model_spec import RuntimeOptions, TransformersSpec
+    from vlmake.registry.model_entries import TransformersEntry
 
 _SHARING = {"auto": ("prefix", "features"), "features": ("features",), "off": ()}
 _CHECKED_SINGLY = 4  # rows of a self-check in half precision that also run one by one
@@ -44,7 +44,7 @@ GREEDY: dict[str, Any] = {
 }
 
 
-def load(spec: ModelSpec, runtime: RuntimeOptions) -> TransformersBackend:
+def load(spec: TransformersSpec, runtime: RuntimeOptions) -> TransformersBackend:
     """Load model and processor from the spec's folder; raise VlmakeError with the reason if that is impossible."""
     model = load_model(spec, runtime)
     processor = load_processor(spec.folder, spec.entry)
@@ -57,7 +57,7 @@ def load(spec: ModelSpec, runtime: RuntimeOptions) -> TransformersBackend:
 class TransformersBackend:
     """A loaded checkpoint that answers batches of requests."""
 
-    def __init__(self, model: Any, processor: Any, entry: ModelEntry, loading: Mapping[str, Any]) -> None:
+    def __init__(self, model: Any, processor: Any, entry: TransformersEntry, loading: Mapping[str, Any]) -> None:
         self.capabilities = Capabilities(
             max_images=entry.max_images,
             system=has_place_for(processor, "system"),

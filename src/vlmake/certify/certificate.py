@@ -12,6 +12,7 @@ from rich.text import Text
 
 from vlmake.certify.comparison import Row
 from vlmake.certify.course import Outcome
+from vlmake.errors import counted
 
 _COLUMNS: Mapping[str, Literal["left", "right"]] = {
     "prompt": "left",
@@ -61,8 +62,9 @@ def print_table(rows: Sequence[Row], console: Console | None = None) -> None:
     answers = sum(row.answer_ids_equal for row in rows)
     pixels = _furthest([row.pixels_apart for row in rows if row.tiles])
     logits = _furthest([row.logits_apart for row in rows])
+    tiles = counted(sum(row.tiles for row in rows), "tile")
     console.print(
-        f"of {len(rows)} prompts: ids equal {ids}, answers equal {answers}, {sum(row.tiles for row in rows)} tiles at"
+        f"of {counted(len(rows), 'prompt')}: ids equal {ids}, answers equal {answers}, {tiles} at"
         f" most {pixels} apart, logits at most {logits} apart",
         soft_wrap=True,
         highlight=False,

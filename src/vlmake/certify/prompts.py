@@ -9,12 +9,12 @@ from typing import Any
 
 from vlmake.certify.drawing import pictures
 from vlmake.data.images import ImageStore
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 from vlmake.inference.prompts import Part
 from vlmake.inference.questions import read_questions
 from vlmake.inference.shard import Asking
 from vlmake.models.model_spec import BenchmarkSettings
-from vlmake.registry.entries import DatasetEntry
+from vlmake.registry.dataset_entries import DatasetEntry
 
 _QUESTIONS = (
     "What is in the picture?",
@@ -63,7 +63,7 @@ def dataset_prompts(
             if not question.image_error
         ]
     if not found:
-        raise VlmakeError(f"{samples}: none of the first {count} samples can be asked")
+        raise VlmakeError(f"{samples}: of the first {counted(count, 'sample')} none can be asked")
     return found
 
 

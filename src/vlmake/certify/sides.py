@@ -17,7 +17,7 @@ from vlmake.backends.preparing import Preparer
 from vlmake.backends.processor import load_processor
 from vlmake.certify.prompts import Prompt
 from vlmake.errors import VlmakeError
-from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+from vlmake.models.model_spec import RuntimeOptions, TransformersSpec
 from vlmake.store import canonical_json, write_text
 
 PROGRAM = Path(__file__).with_name("original.py")
@@ -117,7 +117,7 @@ def run_original(
 class Converted:
     """The converted model behind the backend that evaluates, asked one prompt at a time."""
 
-    def __init__(self, spec: ModelSpec, runtime: RuntimeOptions) -> None:
+    def __init__(self, spec: TransformersSpec, runtime: RuntimeOptions) -> None:
         import torch
 
         self._backend = transformers.load(spec, runtime)

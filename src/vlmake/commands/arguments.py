@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vlmake import paths
+from vlmake.errors import VlmakeError
 
-_SEVERAL_VALUES = ("--model", "--data")  # VLMEvalKit users write: --data MME POPE
+# VLMEvalKit users write: --data MME POPE
+_SEVERAL_VALUES = {"--model": "models", "--data": "datasets", "--dataset": "datasets"}
 
 
 @dataclass(frozen=True)
@@ -17,24 +19,26 @@ class Passed:
 
 
 def spread_values(words: Sequence[str]) -> list[str]:
-    """Turn ``--data A B`` into ``--data A --data B``, so that a usual option parser can read it."""
+    """Turn ``--data A B`` into ``--data A --data B``, so that a usual option parser can read it.
+
+    Raises VlmakeError where such an option has no value: the configured names are not what was meant.
+    """
     spread: list[str] = []
-    option = ""
-    for place, word in enumerate(words):
-        if word == "--":
-            return [*spread, *words[place:]]
-        if word.startswith("-"):
-            option, _, value = word.partition("=")
-            if option not in _SEVERAL_VALUES:
-                spread.append(word)
-            elif value:
-                spread += [option, value]
-        elif option in _SEVERAL_VALUES and not is_target(word):
-            spread += [option, word]
-        else:
-            spread.append(word)
-            option = ""
-    return spread
+    place = 0
+    while place < len(words) and words[place] != "--":
+        option, equals, value = words[place].partition("=")
+        place += 1
+        if option not in _SEVERAL_VALUES:
+            spread.append(words[place - 1])
+            continue
+        values = [value] if equals else []
+        while place < len(words) and not words[place].startswith("-") and not is_target(words[place]):
+            values.append(words[place])
+            place += 1
+        if not all(values or [""]):
+            raise VlmakeError(f"{option} names nothing; give it names (see `vlmake list {_SEVERAL_VALUES[option]}`)")
+        spread += [word for name in values for word in (option, name)]
+    return [*spread, *words[place:]]
 
 
 def is_target(word: str) -> bool:

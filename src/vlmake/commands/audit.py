@@ -4,12 +4,23 @@ from pathlib import Path
 
 import click
 
-from vlmake.errors import VlmakeError
-from vlmake.registry.loading import Registry, load_registry, registry_folders
+from vlmake.commands.arguments import spread_values
+from vlmake.errors import VlmakeError, counted
+from vlmake.registry.loading import Registry
+from vlmake.registry.own_benchmarks import known_registry
+from vlmake.registry.readiness import readiness
 from vlmake.runs.run_config import config_files, load_config
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path)
+DATASETS = "Datasets, each with its row limit if any: MME@20."
+
+
+class _Draw(click.Command):
+    """Reads ``--data A B`` as two values, as ``vlmake run`` does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, spread_values(args))
 
 
 @click.group()
@@ -17,9 +28,9 @@ def command() -> None:
     """Check by hand what was read from predictions: draw a sheet, label it, and see how far it can be trusted."""
 
 
-@command.command("draw", short_help="Draw a sheet of predictions to label.")
-@click.option("--model", "models", multiple=True, required=True, help="Model with results; several are drawn together.")
-@click.option("--data", "datasets", multiple=True, required=True, help="Dataset, with its row limit if any: MME@20.")
+@command.command("draw", cls=_Draw, short_help="Draw a sheet of predictions to label.")
+@click.option("--model", "models", multiple=True, required=True, metavar="NAME...", help="Models that have results.")
+@click.option("--data", "--dataset", "datasets", multiple=True, required=True, metavar="NAME...", help=DATASETS)
 @click.option("--samples", type=click.IntRange(min=1), default=100, show_default=True, help="Rows of the sheet.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="What the rows are drawn by.")
 @click.option("--out", type=FILE, required=True, help="The sheet, FILE.csv or FILE.xlsx; FILE.json appears beside it.")
@@ -37,7 +48,7 @@ def draw_sheet(
     """Draw predictions to be labelled by hand, seldom rules and disagreements of the protocols included.
 
     The sheet shows the question and the prediction, and not what was read from it or what is right: that stands in
-    FILE.json, which the person who labels should not open.
+    FILE.json, which the person who labels should not open. Several models and datasets are drawn from together.
     """
     from vlmake.audit.draw import draw
     from vlmake.audit.labels import INSTRUCTIONS
@@ -45,15 +56,21 @@ def draw_sheet(
     from vlmake.audit.sheet import record_file, write_sheet
 
     config = load_config({}, config_files())
-    known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
+    known = known_registry(config, registry, datasets, work_dir)
     names = [known.resolve_dataset(dataset) for dataset in dict.fromkeys(datasets)]
     if classes := [name for name in names if known.dataset(name).dataset is not None]:
         raise VlmakeError(f"dataset '{classes[0]}': its class reads the answers, there is nothing to audit")
+    for name in names:
+        if (ready := readiness(known.dataset(name))).result != "score":
+            raise VlmakeError(f"dataset '{name}' has no scored answers to audit: {ready.reason}")
     pairs = [(model, name, known.dataset(name).task) for model in _models(models, known, work_dir) for name in names]
     drawing = draw(read_population(list(dict.fromkeys(pairs)), work_dir, config.data_dir), samples, seed)
     write_sheet(drawing, out)
     population, strata = drawing.record["population"], drawing.record["strata"]
-    click.echo(f"{out}: {len(drawing.rows)} of {population['rows']} rows, from {len(strata)} strata")
+    click.echo(
+        f"{out}: {len(drawing.rows)} of {counted(population['rows'], 'row')},"
+        f" from {counted(len(strata), 'stratum', 'strata')}"
+    )
     if left_out := ", ".join(f"{count} {reason}" for reason, count in population["left_out"].items()):
         click.echo(f"not part of it: {left_out}")
     click.echo(f"{record_file(out)}: what was read, and the weights; it belongs to the sheet")
@@ -63,10 +80,10 @@ def draw_sheet(
 
 @command.command("score", short_help="Turn a labelled sheet into agreement and kappa.")
 @click.argument("sheet", type=FILE)
-@click.option("--sheet", "second", type=FILE, help="The same sheet, labelled by a second person.")
+@click.option("--sheet", "others", multiple=True, type=FILE, help="The sheet labelled by another person; repeatable.")
 @click.option("--current", is_flag=True, help="Judge what the present results read, not what they read at drawing.")
 @click.option("--work-dir", type=FOLDER, default=Path(), help="Where results/ and data/ lie, if they are there.")
-def score_sheet(sheet: Path, second: Path | None, current: bool, work_dir: Path) -> None:
+def score_sheet(sheet: Path, others: tuple[Path, ...], current: bool, work_dir: Path) -> None:
     """Compare labels with what each protocol read: agreement, kappa, wrong and missed answers, each disagreement.
 
     The figures are estimates for all rows that the sheet was drawn from, with 95 % intervals; they are written to
@@ -79,7 +96,7 @@ def score_sheet(sheet: Path, second: Path | None, current: bool, work_dir: Path)
 
     record = read_record(sheet)
     labels = read_labels(sheet, record["rows"])
-    others = read_labels(second, record["rows"]) if second else None
+    by_others = {str(other): read_labels(other, record["rows"]) for other in others}
     state = _results_state(record, work_dir)
     if current:
         record = with_current_readings(record, work_dir, load_config({}, config_files()).data_dir)
@@ -89,10 +106,10 @@ def score_sheet(sheet: Path, second: Path | None, current: bool, work_dir: Path)
             " judges what is read now",
             err=True,
         )
-    result = outcome(record, labels, others)
+    result = outcome(record, {str(sheet): labels} | by_others)
     result |= {
         "sheet": sheet.name,
-        "second_sheet": second.name if second else None,
+        "other_sheets": [other.name for other in others],
         "current": current,
         "inputs": state,
     }

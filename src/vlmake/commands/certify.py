@@ -10,10 +10,11 @@ import click
 
 from vlmake import paths
 from vlmake.devices import gpus
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 from vlmake.models import checkpoints, model_spec
-from vlmake.registry.entries import ModelEntry
-from vlmake.registry.loading import Registry, load_registry, registry_folders
+from vlmake.registry.loading import Registry
+from vlmake.registry.model_entries import TransformersEntry
+from vlmake.registry.own_benchmarks import known_registry
 from vlmake.runs.run_config import RunConfig, config_files, load_config
 from vlmake.store import canonical_json, write_text
 
@@ -25,7 +26,9 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--python", type=click.Path(path_type=Path), help="The original's interpreter.")
 @click.option("--make-environment", is_flag=True, help="Make the original's environment from its pinned list.")
 @click.option("--any-version", is_flag=True, help="Take any transformers for the original, not only the known ones.")
-@click.option("--data", "dataset", help="Ask the first samples of this decoded benchmark instead of drawn prompts.")
+@click.option(
+    "--data", "--dataset", "dataset", help="Ask the first samples of this decoded benchmark instead of drawn prompts."
+)
 @click.option("--samples", type=click.IntRange(min=1), default=50, show_default=True, help="How many prompts.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="What the prompts are drawn by.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), default=32, show_default=True, help="Longest answer.")
@@ -68,7 +71,7 @@ def command(
     from vlmake.certify.course import Settings, compare_sides
 
     config = load_config({}, config_files())
-    known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
+    known = known_registry(config, registry, [dataset] if dataset else [], work_dir)
     name = known.resolve_model(model)
     entry, converter = _as_compared(name, known.models[name], dtype, device)
     interpreter = environment.find_python(environment.requirements_file(converter), python, make_environment)
@@ -106,12 +109,14 @@ def command(
     if not certified(outcome.rows):
         faults = ", ".join(dict.fromkeys(fault for row in outcome.rows for fault in row.faults))
         broken = sum(bool(row.faults) for row in outcome.rows)
-        click.echo(f"not certified in {dtype}: {broken} of {len(prompts)} prompts differ in {faults}; see {target}")
+        click.echo(
+            f"not certified in {dtype}: {broken} of {counted(len(prompts), 'prompt')} differ in {faults}; see {target}"
+        )
         ctx.exit(1)
-    click.echo(f"certified in {dtype} on {len(prompts)} prompts; see {target}")
+    click.echo(f"certified in {dtype} on {counted(len(prompts), 'prompt')}; see {target}")
 
 
-def _as_compared(name: str, entry: ModelEntry, dtype: str, device: str) -> tuple[ModelEntry, str]:
+def _as_compared(name: str, entry: TransformersEntry, dtype: str, device: str) -> tuple[TransformersEntry, str]:
     """Return the entry as it is compared, unquantised, and its converter; raise VlmakeError without a converter."""
     if entry.converter is None:
         raise VlmakeError(f"model '{name}' is not converted: it runs in a native class as it was published")
@@ -126,7 +131,9 @@ def _as_compared(name: str, entry: ModelEntry, dtype: str, device: str) -> tuple
     return compared, entry.converter
 
 
-def _prompts(asked: dict[str, Any], known: Registry, config: RunConfig, entry: ModelEntry, work_dir: Path) -> list[Any]:
+def _prompts(
+    asked: dict[str, Any], known: Registry, config: RunConfig, entry: TransformersEntry, work_dir: Path
+) -> list[Any]:
     from vlmake.certify.prompts import dataset_prompts, drawn_prompts
 
     if "dataset" not in asked:
@@ -140,7 +147,7 @@ def _prompts(asked: dict[str, Any], known: Registry, config: RunConfig, entry: M
     return dataset_prompts(work_dir / samples, work_dir / images, known.datasets[base], settings, asked["samples"])
 
 
-def _locate(name: str, entry: ModelEntry, config: RunConfig, work_dir: Path) -> checkpoints.Checkpoint:
+def _locate(name: str, entry: TransformersEntry, config: RunConfig, work_dir: Path) -> checkpoints.Checkpoint:
     """Return the checkpoint that evaluations in this folder are pinned to, else the one that they would take."""
     pinned = work_dir / paths.checkpoint(name, config.data_dir)
     if pinned.is_file():

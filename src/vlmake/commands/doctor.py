@@ -14,9 +14,10 @@ import click
 from vlmake import paths
 from vlmake.devices.finding import VENDORS, visible_devices
 from vlmake.digests import checkpoint_files
-from vlmake.errors import VlmakeError
-from vlmake.models import checkpoints
+from vlmake.errors import VlmakeError, counted
+from vlmake.models import checkpoints, model_spec
 from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.registry.model_entries import CheckpointEntry
 from vlmake.registry.own_benchmarks import look_at_all
 from vlmake.runs.planning import Plan
 from vlmake.runs.run_config import config_files, load_config
@@ -46,7 +47,7 @@ def command(ctx: click.Context, registry: tuple[Path, ...]) -> None:
         click.echo(f"{mark} {finding.what}: {finding.detail}")
         wrong += finding.ok is False
     if wrong:
-        click.echo(f"{wrong} finding(s) need attention")
+        click.echo(f"{counted(wrong, 'finding')} to attend to")
         ctx.exit(1)
     click.echo("all is well")
 
@@ -57,22 +58,48 @@ def _findings(plan: Plan, faults: Mapping[str, str]) -> Iterator[Finding]:
         yield _library(library)
     yield _torch_loads()
     yield _torchvision()
+    yield Finding(None, "Snakefile", str(paths.product_root() / "Snakefile"))
     yield Finding(None, "devices", _devices())
     yield _disk("work directory", Path.cwd())
     yield _disk("benchmark files", paths.lmu_data(plan.config.lmu_data))
     yield from _models(plan)
+    yield from check_datasets(plan, faults)
+
+
+def check_datasets(plan: Plan, faults: Mapping[str, str]) -> Iterator[Finding]:
+    """Look at every file that is here. Only what the configured run needs can be wrong; the rest is worth a note."""
+    configured = set()
+    for asked in plan.config.datasets:
+        base = asked.partition("@")[0]
+        if base in faults:
+            configured.add(base)
+            continue
+        try:
+            name = plan.registry.resolve_dataset(asked)
+        except VlmakeError as error:
+            yield Finding(False, f"dataset {asked}", str(error))
+            continue
+        configured |= {paths.parse_dataset(part).base for part in plan.parts(name) or [name]}
+    for name, fault in faults.items():
+        yield Finding(False if name in configured else None, f"dataset {name}", fault)
     present = 0
-    yield from (Finding(False, f"dataset {name}", fault) for name, fault in faults.items())
-    for name in plan.registry.datasets:
+    for name, entry in plan.registry.datasets.items():
         if name in faults:
             continue
         if plan.tsv(name).is_file():
             present += 1
-            yield _tsv(plan, name)
-        elif plan.registry.datasets[name].path:
-            yield Finding(False, f"dataset {name}", f"{plan.tsv(name)} is not there")
+            finding = _tsv(plan, name)
+            yield finding if finding.ok or name in configured else finding._replace(ok=None)
+        elif entry.path:
+            needed = name in configured and not _is_decoded(plan, name)
+            yield Finding(False if needed else None, f"dataset {name}", f"{plan.tsv(name)} is not there")
     absent = len(plan.registry.datasets) - present
-    yield Finding(None, "datasets", f"{present} present and checked, {absent} not downloaded yet")
+    yield Finding(None, "datasets", f"{present} present and checked, {absent} not here")
+
+
+def _is_decoded(plan: Plan, name: str) -> bool:
+    """Tell whether a run in this folder has the rows already, so that it does without the TSV."""
+    return all(Path(path_of(name, plan.config.data_dir)).is_file() for path_of in (paths.samples, paths.images))
 
 
 def _devices() -> str:
@@ -147,6 +174,8 @@ def _checkpoint(plan: Plan, name: str) -> Finding:
     entry, what = plan.registry.models[name], f"model {name}"
     try:
         checkpoints.require_environment(name, entry)
+        if not isinstance(entry, CheckpointEntry):
+            return Finding(None, what, model_spec.declared_identity(entry))
         found = checkpoints.look_up(entry, plan.config.hub)
         if found is None:
             return Finding(None, what, f"{checkpoints.planning_source(entry, plan.config.hub)} is to be downloaded")

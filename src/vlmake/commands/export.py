@@ -6,8 +6,8 @@ import click
 
 from vlmake import paths
 from vlmake.dataset_classes.source import PROTOCOL
-from vlmake.errors import VlmakeError
-from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.errors import VlmakeError, counted
+from vlmake.registry.own_benchmarks import known_registry
 from vlmake.runs.run_config import config_files, load_config
 
 FORMATS = ("xlsx", "csv", "tsv", "json", "jsonl")
@@ -15,7 +15,7 @@ FORMATS = ("xlsx", "csv", "tsv", "json", "jsonl")
 
 @click.command()
 @click.option("--model", required=True, help="Model whose predictions are there.")
-@click.option("--dataset", required=True, help="Dataset, with its row limit if any: MME@20.")
+@click.option("--dataset", "--data", "dataset", required=True, help="Dataset, with its row limit if any: MME@20.")
 @click.option("--format", "file_format", type=click.Choice(FORMATS), help="Else what FILE ends in.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
 @click.option("--work-dir", type=click.Path(path_type=Path), default=Path(), help="Where results/ and data/ lie.")
@@ -33,7 +33,7 @@ def command(
     chosen = _format(file_format, out)
     _check_out(out)
     config = load_config({}, config_files())
-    known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
+    known = known_registry(config, registry, [dataset], work_dir)
     pair = known.resolve_model(model), known.resolve_dataset(dataset)
     predictions, judged = work_dir / paths.predictions(*pair), work_dir / paths.judged(*pair)
     samples = work_dir / paths.samples(paths.parse_dataset(pair[1]).base, config.data_dir)
@@ -43,7 +43,7 @@ def command(
     protocol = config.protocol if known.dataset(pair[1]).dataset is None else PROTOCOL
     table = exported_table(samples, predictions, _current(judged, predictions), protocol)
     if cut := write_table(table, out, chosen):
-        click.echo(f"{cut} cells were too long for a spreadsheet; they stand whole on its second sheet", err=True)
+        click.echo(f"{counted(cut, 'cell')} too long for a spreadsheet: cut, and whole on its second sheet", err=True)
 
 
 def _format(given: str | None, out: Path) -> str:

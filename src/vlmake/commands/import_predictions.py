@@ -7,13 +7,16 @@ import click
 
 from vlmake.importing import Format
 from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.registry.own_benchmarks import with_own
 from vlmake.runs.run_config import config_files, load_config
 
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--as", "name", required=True, metavar="NAME", help="What the model shall be called.")
-@click.option("--dataset", help="Only this dataset; of a single file, what it is whatever its name.")
+@click.option(
+    "--dataset", "--data", "dataset", help="Only this dataset; of a single file, what it is whatever its name."
+)
 @click.option("--format", "form", type=click.Choice(get_args(Format)), default="auto", show_default=True)
 @click.option("--index", "field", help="Field of sample logs that holds the benchmark's index, such as doc.index.")
 @click.option("--work-dir", type=click.Path(path_type=Path), default=Path(), help="Where imports/ shall lie.")
@@ -41,12 +44,14 @@ def command(
     from vlmake.paths import parse_dataset
 
     config = load_config({}, config_files())
-    known = load_registry(registry_folders([*config.registry, *map(str, registry)]))
+    registered = load_registry(registry_folders([*config.registry, *map(str, registry)]))
+    known = with_own(registered, [dataset] if dataset else [], config, work_dir)
     folder, file = imported.folder_of(work_dir, name), entry.entry_file(Path())
     entry.refuse_name(name, known, file, folder, replace)
     asked = parse_dataset(known.resolve_dataset(dataset)) if dataset else None
     wanted, limit = (asked.base, asked.limit) if asked else (None, None)
     findings = find(source, known, wanted, form, limit)
+    known = with_own(registered, findings.files, config, work_dir)
     benchmarks = {one: known_benchmark(one, known.datasets[one], work_dir / config.data_dir) for one in findings.files}
     done, unmatched = import_files(findings, benchmarks, field)
     left_out = [*findings.left_out, *unmatched]

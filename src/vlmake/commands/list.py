@@ -9,9 +9,11 @@ import click
 
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.metrics.registry import metric_entry
-from vlmake.registry.entries import DatasetEntry, ModelEntry
+from vlmake.models import model_spec
+from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.layers import read_layers
 from vlmake.registry.loading import load_registry, registry_folders
+from vlmake.registry.model_entries import CheckpointEntry, ModelEntry, TransformersEntry
 from vlmake.registry.own_benchmarks import look_at_all
 from vlmake.registry.readiness import readiness
 from vlmake.runs.run_config import config_files, load_config
@@ -89,17 +91,30 @@ def _keys(entry: ModelEntry | DatasetEntry) -> dict[str, object]:
 def _row(name: str, entry: ModelEntry | DatasetEntry) -> tuple[str, ...]:
     if isinstance(entry, DatasetEntry):
         return _dataset_row(name, entry)
-    checkpoint = entry.path or entry.repository or ""
-    shown = {checkpoint, checkpoint.rsplit("/", 1)[-1]}
+    source = _source(entry)
+    shown = {source, source.rsplit("/", 1)[-1]}
     return (
         name,
-        checkpoint,
-        entry.architecture or ("its own code" if entry.trust_remote_code else ""),
+        source,
+        _runs_by(entry),
         str(entry.gpus),
-        entry.verified,
+        entry.verified if isinstance(entry, TransformersEntry) else "",
         ", ".join(entry.environment),
         ", ".join(alias for alias in entry.aliases if alias not in shown),
     )
+
+
+def _source(entry: ModelEntry) -> str:
+    """Return where a model is: its folder or repository, or what its server calls it."""
+    if isinstance(entry, CheckpointEntry):
+        return entry.path or entry.repository or ""
+    return model_spec.declared_identity(entry)
+
+
+def _runs_by(entry: ModelEntry) -> str:
+    if isinstance(entry, TransformersEntry):
+        return entry.architecture or ("its own code" if entry.trust_remote_code else "")
+    return entry.backend
 
 
 def _judge(entry: DatasetEntry) -> str:

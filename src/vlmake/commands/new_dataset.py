@@ -1,15 +1,17 @@
 """``vlmake new-dataset``: a checked TSV from images with a table, or from a parquet file; and the entry to add."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from vlmake import paths
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 from vlmake.registry.loading import Registry, load_registry, registry_folders
 from vlmake.runs.run_config import config_files, load_config
 
 FILE = click.Path(path_type=Path)
+_FIRST_OPTIONS: dict[str, Literal[0, 1]] = {"0": 0, "1": 1}
 
 
 @click.command()
@@ -18,6 +20,9 @@ FILE = click.Path(path_type=Path)
 @click.option("--images", type=FILE, help="The folder of the image files that the table names.")
 @click.option("--parquet", type=FILE, help="FILE.parquet in the layout of the Hugging Face hub, images inside.")
 @click.option("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="The column that is NAME; repeatable.")
+@click.option(
+    "--first-option", type=click.Choice([*_FIRST_OPTIONS]), help="Its number, where answers are numbers of options."
+)
 @click.option("--out", type=FILE, help="The TSV; NAME.tsv in the data folder if absent.")
 @click.option("--check", type=FILE, help="Only list the faults of this TSV.")
 @click.option("--registry", multiple=True, type=FILE, help="Another registry folder.")
@@ -29,6 +34,7 @@ def command(
     images: Path | None,
     parquet: Path | None,
     columns: tuple[str, ...],
+    first_option: str | None,
     out: Path | None,
     check: Path | None,
     registry: tuple[Path, ...],
@@ -40,7 +46,7 @@ def command(
     """
     config = load_config({}, config_files())
     if check is not None:
-        if name or table or parquet or out:
+        if name or table or parquet or out or first_option:
             raise VlmakeError("--check looks at a TSV that is there, and takes nothing else")
         ctx.exit(_check(check, paths.lmu_data(config.lmu_data)))
     if name is None:
@@ -53,10 +59,18 @@ def command(
     _check_name(name, known, out)
     if any(given is not None and given.resolve() == out.resolve() for given in (table, parquet)):
         raise VlmakeError(f"--out {out}: that is the table itself; name another file")
-    ctx.exit(_make(name, _given(table, parquet), images, dict(map(_pair, columns)), out))
+    first = _FIRST_OPTIONS[first_option] if first_option else None
+    ctx.exit(_make(name, _given(table, parquet), images, dict(map(_pair, columns)), first, out))
 
 
-def _make(name: str, source: Path, images: Path | None, columns: dict[str, str], out: Path) -> int:
+def _make(
+    name: str,
+    source: Path,
+    images: Path | None,
+    columns: dict[str, str],
+    first_option: Literal[0, 1] | None,
+    out: Path,
+) -> int:
     """Make the TSV and print its entry; or print every fault, and return 1."""
     from vlmake.new_dataset.making import FaultyTableError, entry_text, make_tsv
     from vlmake.new_dataset.tables import open_table
@@ -68,11 +82,11 @@ def _make(name: str, source: Path, images: Path | None, columns: dict[str, str],
     if images is None and not table.pictures:
         raise VlmakeError(f"{source} names files of images: say with --images in which folder they are")
     try:
-        made = make_tsv(table, out, columns=columns, images=images)
+        made = make_tsv(table, out, columns=columns, first_option=first_option, images=images)
     except FaultyTableError as error:
         for fault in error.faults:
             click.echo(f"{source}: {fault}", err=True)
-        click.echo(f"vlmake: {_faults(error.count)} in {source}; nothing was written", err=True)
+        click.echo(f"vlmake: {counted(error.count, 'fault')} in {source}; nothing was written", err=True)
         return 1
     click.echo(f"vlmake: {out} written; {describe(name, made.recognised, made.recognised.metric)}", err=True)
     click.echo("vlmake: the entry for a file in config/datasets/ of your folder:", err=True)
@@ -91,15 +105,11 @@ def _check(tsv: Path, lmu_data: Path) -> int:
     for fault in faults:
         click.echo(f"{tsv}: {fault}", err=True)
     if count:
-        click.echo(f"vlmake: {_faults(count)} in {tsv}", err=True)
+        click.echo(f"vlmake: {counted(count, 'fault')} in {tsv}", err=True)
         return 1
     assert recognised is not None, "a TSV without faults is recognised"
     click.echo(f"vlmake: no faults; {describe(tsv.stem, recognised, recognised.metric)}", err=True)
     return 0
-
-
-def _faults(count: int) -> str:
-    return f"{count:,} fault{'s' if count != 1 else ''}"
 
 
 def _given(table: Path | None, parquet: Path | None) -> Path:

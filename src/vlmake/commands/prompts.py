@@ -16,16 +16,16 @@ from vlmake.data.roundtrip import digest_of, with_shown_images
 from vlmake.dataset_classes.asking import decode_class
 from vlmake.dataset_classes.process import class_call, log_outside_work
 from vlmake.inference.prompts import Frames, Part
-from vlmake.inference.questions import check_askable, messages_of
+from vlmake.inference.questions import check_askable, image_error_of, messages_of
 from vlmake.models.model_spec import benchmark_settings
-from vlmake.registry.entries import DatasetEntry
-from vlmake.registry.loading import Registry, load_registry, registry_folders
-from vlmake.registry.own_benchmarks import with_own
+from vlmake.registry.dataset_entries import DatasetEntry
+from vlmake.registry.loading import Registry
+from vlmake.registry.own_benchmarks import known_registry
 from vlmake.runs.run_config import ImageRoundtrip, config_files, load_config
 
 
 @click.command()
-@click.option("--dataset", required=True, help="Registered dataset, whose prompt is used.")
+@click.option("--dataset", "--data", "dataset", required=True, help="Registered dataset, whose prompt is used.")
 @click.option("--model", help="Registered model, for its own frames and system text.")
 @click.option("--tsv", type=click.Path(path_type=Path), required=True, help="The rows; any md5 will do.")
 @click.option("--image-roundtrip", type=click.Choice(["off", "vlmevalkit"]), help="Whose form of images (see config).")
@@ -39,7 +39,7 @@ def command(
     VLMEvalKit saves in another form has that form behind its digest. A model's system text follows the messages.
     """
     config = load_config({"image_roundtrip": image_roundtrip} if image_roundtrip else {}, config_files())
-    known = with_own(load_registry(registry_folders([*config.registry, *map(str, registry)])), [dataset], config)
+    known = known_registry(config, registry, [dataset])
     entry = known.dataset(dataset)
     limited = paths.parse_dataset(known.resolve_dataset(dataset))
     frames, system = _of_model(known, model, limited.base)
@@ -73,7 +73,8 @@ def _of_model(known: Registry, model: str | None, dataset: str) -> tuple[Frames,
 def _line(row: dict[str, Any], entry: DatasetEntry, frames: Frames, store: ImageStore) -> dict[str, Any]:
     messages = messages_of(row, entry, frames)
     line = {"index": row["index"], "messages": [_shown(part, store) for part in messages]}
-    return line | ({"image_error": row["image_error"]} if row["image_error"] else {})
+    error = image_error_of(row, entry)
+    return line | ({"image_error": error} if error else {})
 
 
 def _shown(part: Part, store: ImageStore) -> dict[str, Any]:

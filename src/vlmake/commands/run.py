@@ -21,12 +21,12 @@ from vlmake.errors import VlmakeError
 from vlmake.inference import journal
 from vlmake.orphans import die_with_parent
 from vlmake.registry.layers import read_yaml
-from vlmake.registry.loading import load_registry, registry_folders
-from vlmake.registry.own_benchmarks import named_datasets, with_own
+from vlmake.registry.own_benchmarks import known_registry, named_datasets
 from vlmake.registry.readiness import readiness
 from vlmake.runs.planning import Plan
 from vlmake.runs.run_config import RunConfig, config_files, configured_pairs, load_config
-from vlmake.runs.work_dir import hold_work_dir, is_dry_run
+from vlmake.runs.snakemake_options import check_options
+from vlmake.runs.work_dir import check_folders, hold_work_dir, is_dry_run
 from vlmake.store import canonical_json
 
 Pairs = list[tuple[str, str]]
@@ -47,7 +47,9 @@ class _RunCommand(click.Command):
 
 @click.command(cls=_RunCommand, context_settings={"ignore_unknown_options": True})
 @click.option("--model", "models", multiple=True, metavar="NAME...", help="Models to evaluate (else the configured).")
-@click.option("--data", "datasets", multiple=True, metavar="NAME...", help="Datasets (else the configured).")
+@click.option(
+    "--data", "--dataset", "datasets", multiple=True, metavar="NAME...", help="Datasets (else the configured)."
+)
 @click.option("--mode", type=click.Choice(["all", "infer"]), default="all", help="infer stops before scoring.")
 @click.option("--limit", type=click.IntRange(min=1), help="First rows of each dataset only; NAME@20 says the same.")
 @click.option("--work-dir", type=click.Path(path_type=Path), default=Path(), help="Where results/ and data/ lie.")
@@ -75,20 +77,22 @@ def command(
     """
     passed = split_targets([*words, *ctx.meta["after_dashes"]])
     _refuse_misspelt_options(passed.options)
-    _check_work_dir(work_dir)
+    check_options(_shipped_profile(passed.options))
+    check_folders(work_dir)
     config = _configuration(passed.options, limit)
     folders = [*config.registry, *map(str, registry)]
     named = [*datasets, *named_datasets(passed.targets, config.data_dir), *config.datasets]
-    plan = Plan(with_own(load_registry(registry_folders(folders)), named, config, work_dir), config)
+    plan = Plan(known_registry(config, registry, named, work_dir), config)
     pairs = _pairs(plan, models, datasets, passed.targets, limit)
     results = [file for pair in pairs for file in plan.results(*pair)]  # refuses what cannot be run
     inferred = [(model, part) for model, dataset in pairs for part in plan.parts(dataset) or [dataset]]
     if fresh and not pairs:
         raise VlmakeError("--fresh asks models again: name models and datasets, or their result files")
-    asked_fresh = fresh and not is_dry_run(passed.options)
-
-    if asked_fresh:
-        _supersede(work_dir, inferred)
+    plan.check_models(pairs, work_dir, anew=fresh)
+    check_folders(work_dir, _folders(inferred, config.data_dir))
+    if not is_dry_run(passed.options):
+        with hold_work_dir(work_dir):  # another run here is said now, in one line; Snakemake takes the hold over
+            _supersede(work_dir, inferred if fresh else [])
     work_dir.mkdir(parents=True, exist_ok=True)
     lmu_data = paths.lmu_data(config.lmu_data).absolute()
     asked = [plan.registry.models[model].gpus for model, _ in pairs]
@@ -117,22 +121,14 @@ def _configuration(options: Sequence[str], limit: int | None) -> RunConfig:
     return load_config(overrides | ({"limit": limit} if limit else {}), [*config_files(), *files])
 
 
-def _check_work_dir(work_dir: Path) -> None:
-    """Raise VlmakeError for a work directory that cannot be made or written, before Snakemake meets it."""
-    nearest = next(folder for folder in (work_dir, *work_dir.absolute().parents) if folder.exists())
-    for folder in (nearest, *(work_dir / name for name in ("results", ".snakemake") if (work_dir / name).exists())):
-        if not folder.is_dir():
-            raise VlmakeError(f"{folder} is a file where a folder should be; name another --work-dir or move it")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise VlmakeError(f"{folder} cannot be written by you; name another --work-dir")
-
-
 def _refuse_misspelt_options(options: Sequence[str]) -> None:
     """Raise VlmakeError for a word that is nearly an option of ours, before Snakemake explains all of its own."""
     own = [name for option in command.params for name in option.opts if name.startswith("--")]
     for word in options:
         name = word.split("=", 1)[0]
-        if name.startswith("--") and (close := get_close_matches(name, own, n=1, cutoff=0.85)):
+        close = get_close_matches(name, own, cutoff=0.85) if name.startswith("--") else []
+        close.sort(key=lambda option: sorted(option) != sorted(name))  # first of all: the same letters, out of order
+        if close:
             raise VlmakeError(f"unknown option '{name}'; did you mean '{close[0]}'?")
 
 
@@ -144,7 +140,7 @@ def _pairs(
         if models or datasets or limit:
             raise VlmakeError("name either targets or --model/--data/--limit; a target's limit is in it: MME@20")
         plan.check_targets(targets)
-        return list(dict.fromkeys(named for word in targets if (named := paths.parse_target(word))))
+        return plan.asked_pairs(targets)
     asked = plan.config.model_copy(
         update={"models": models or plan.config.models, "datasets": datasets or plan.config.datasets}
     )
@@ -262,9 +258,15 @@ def _newest_log(work_dir: Path) -> Path | None:
 
 def _supersede(work_dir: Path, pairs: Pairs) -> None:
     """Start a new epoch for every pair, unless a run for fresh answers was killed before its end."""
-    with hold_work_dir(work_dir):
-        for model, dataset in pairs:
-            journal.start_epoch(_journal(work_dir, model, dataset), dataset)
+    for model, dataset in pairs:
+        journal.start_epoch(_journal(work_dir, model, dataset), dataset)
+
+
+def _folders(pairs: Pairs, data_dir: str) -> list[str]:
+    """Return the folders that a run of these pairs writes to."""
+    journals = [Path(_journal(Path(), model, dataset)) for model, dataset in pairs]
+    samples = [Path(paths.samples(paths.parse_dataset(dataset).base, data_dir)) for _, dataset in pairs]
+    return [str(folder) for file in (*journals, *samples) for folder in list(file.parents)[-2::-1]]
 
 
 def _journal(work_dir: Path, model: str, dataset: str) -> Path:

@@ -1,22 +1,27 @@
 """``vlmake score``: score predictions that exist already."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vlmake import __version__
-from vlmake.errors import VlmakeError
-from vlmake.registry.loading import load_registry, registry_folders
-from vlmake.registry.own_benchmarks import with_own
+from vlmake.errors import VlmakeError, counted
+from vlmake.registry.own_benchmarks import known_registry
 from vlmake.registry.readiness import readiness
 from vlmake.runs.run_config import config_files, load_config
+
+if TYPE_CHECKING:
+    from vlmake.tables.predictions_io import Record
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.option("--dataset", required=True, help="Registered dataset; a limit such as MME@20 is allowed.")
+@click.option(
+    "--dataset", "--data", "dataset", required=True, help="Registered dataset; a limit such as MME@20 is allowed."
+)
 @click.option("--tsv", type=FILE, required=True, help="The benchmark's rows; any md5 will do, images are not needed.")
 @click.option("--predictions", type=FILE, required=True, help="jsonl, csv, tsv, parquet or xlsx: index, prediction.")
 @click.option("--protocol", type=click.Choice(["vlmevalkit-main", "vlmevalkit-ms", "strict"]), help="Of the table.")
@@ -37,16 +42,18 @@ def command(
     from vlmake.paths import lmu_data, parse_dataset
     from vlmake.scoring.protocols import ScoringSpec, score
     from vlmake.scoring.score_files import items_jsonl, write_detail, write_table
-    from vlmake.tables.predictions_io import complete, read_predictions
+    from vlmake.tables.predictions_io import complete, predictions_of, read_records
 
     config = load_config({"protocol": protocol} if protocol else {}, config_files())
-    known = with_own(load_registry(registry_folders([*config.registry, *map(str, registry)])), [dataset], config)
+    known = known_registry(config, registry, [dataset])
     name, entry = known.resolve_dataset(dataset), known.dataset(dataset)
     _check_files({"--tsv": tsv, "--predictions": predictions}, out, items)
     samples = read_text_samples(tsv)
-    given = read_predictions(predictions)
+    records = list(read_records(predictions))
+    given = predictions_of(records, predictions)
     answers, _ = complete(given, samples, str(predictions))
     first = slice(parse_dataset(name).limit)
+    notes = _notes(records, predictions, set(samples["index"][first]))
     missing = len(set(samples["index"][first]) - set(given["index"]))
     provenance = {"predictions": predictions.name, "tsv": tsv.name, "vlmake": __version__}
     if entry.dataset is not None:
@@ -56,25 +63,39 @@ def command(
         call = class_call(entry, name, tsv, lmu_data(config.lmu_data), log_outside_work(name))
         rows = [Answer(*row) for row in answers[first].itertuples(index=False, name=None)]
         by_class = score_by_class(call, predictions.stem, entry.judge, rows)
-        by_class.write(out, out.with_suffix(".json"), provenance)
-        _finish(missing, len(rows), items, by_class.items_jsonl)
+        by_class.write(out, out.with_suffix(".json"), provenance, notes)
+        _finish(missing, len(rows), notes, items, by_class.items_jsonl)
         return
     ready = readiness(entry)
-    if entry.metric is None or ready.result == "submission":
+    unanswered = "answer" not in samples or bool(samples["answer"].isna().all())
+    if entry.metric is None or ready.result == "submission" or (unanswered and not entry.answers):
         raise VlmakeError(f"dataset '{name}' cannot be scored: {ready.reason}")
     if entry.parts:
         raise VlmakeError(f"dataset '{name}' is scored by its parts, one TSV each: {', '.join(entry.parts)}")
     spec = ScoringSpec(name, entry.task, entry.metric, config.protocol)
     result = score(samples[first], answers[first], spec)
     write_table(result, out)
-    write_detail(result, provenance, out.with_suffix(".json"))
-    _finish(missing, len(samples[first]), items, lambda: items_jsonl(result))
+    write_detail(result, provenance, out.with_suffix(".json"), notes)
+    _finish(missing, len(samples[first]), notes, items, lambda: items_jsonl(result))
 
 
-def _finish(missing: int, total: int, items: Path | None, lines: Callable[[], str]) -> None:
-    """Say how many samples have no prediction, and write one line a sample where that is wanted."""
+def _notes(records: Sequence["Record"], predictions: Path, wanted: Set[str]) -> list[str]:
+    """Return what the file may have lost of the predictions that are scored, as lines for people."""
+    from vlmake.importing.doubts import count_doubts, doubt_lines, imported_rows
+
+    rows = imported_rows((record for record in records if record.index in wanted), predictions.suffix.lower())
+    doubts = count_doubts(rows)
+    if "emptied" in doubts:
+        doubts["emptied"]["meaning"] = "a blank cell: the answer was '', or NA, nan, None or the like; no prediction"
+    return doubt_lines(doubts)
+
+
+def _finish(missing: int, total: int, notes: Sequence[str], items: Path | None, lines: Callable[[], str]) -> None:
+    """Say what is doubtful and how many samples have no prediction; write one line a sample where that is wanted."""
+    for note in notes:
+        click.echo(note, err=True)
     if missing:
-        click.echo(f"{missing} of {total} samples have no prediction; they count as model_error", err=True)
+        click.echo(f"{missing} of {counted(total, 'sample')} without a prediction, counted as model_error", err=True)
     if items is not None:
         from vlmake.store import write_text
 

@@ -37,7 +37,7 @@ from vlmake.converters.internvl2_config import architecture, image_size, image_t
 from vlmake.converters.internvl2_tokenizer import IMAGE_CONTEXT, convert_tokenizer
 from vlmake.converters.internvl2_weights import new_names, split, split_shapes
 from vlmake.converters.weights import Source, open_source, stream, write_shards
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 from vlmake.store import write_text
 
 if TYPE_CHECKING:
@@ -132,7 +132,9 @@ def _check_weights(weights: Source, config: Any, kind: str, source: Path) -> Non
             if (wanted := expected.pop(new)) != part:
                 raise VlmakeError(f"{source}: tensor {name} has shape {shape}; config.json makes {new} {wanted}")
     if expected:
-        raise VlmakeError(f"{source}: the weights lack what {min(expected)} is made of ({len(expected)} tensors)")
+        raise VlmakeError(
+            f"{source}: the weights lack what {min(expected)} is made of ({counted(len(expected), 'tensor')})"
+        )
 
 
 def _write_processor(published: dict[str, Any], target: Path) -> None:

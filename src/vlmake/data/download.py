@@ -30,7 +30,7 @@ from vlmake.data.transfer import (
     fetch,
     shown_url,
 )
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 from vlmake.locks import hold
 from vlmake.store import sync_folder
 
@@ -174,7 +174,7 @@ def _mismatch(path: Path, digests: Digests, md5s: list[str]) -> str:
         start = file.read(_SHOWN_BYTES)
     page = "an HTML page, " if _is_html(start) else ""
     return (
-        f"md5 {digests.md5}, expected {' or '.join(md5s)} ({page}{digests.size} bytes, "
+        f"md5 {digests.md5}, expected {' or '.join(md5s)} ({page}{counted(digests.size, 'byte')}, "
         f"the first ones are '{_printable(start)}')"
     )
 
@@ -247,7 +247,7 @@ def _checked(part: Path, reply: Reply, md5s: list[str]) -> Digests:
             reason = _mismatch(part, digests, md5s) + (encoded if reply.encoding else "")
             raise UselessError(f"wrong file: {reason}", passing=reply.resumed)  # a stitched file is tried once more
         return digests
-    described = f"{digests.size} bytes, the first ones are '{_printable(start)}'"
+    described = f"{counted(digests.size, 'byte')}, the first ones are '{_printable(start)}'"
     if _is_html(start) or reply.media_type == "text/html":
         raise UselessError(f"an HTML page arrived instead of a TSV ({described})")
     if reply.encoding:

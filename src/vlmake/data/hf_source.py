@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from vlmake.data.download import hash_file, source_record
 from vlmake.data.hubs import fetch_tables
-from vlmake.errors import VlmakeError, did_you_mean
+from vlmake.errors import VlmakeError, counted, did_you_mean
 from vlmake.locks import hold
-from vlmake.registry.entries import DatasetEntry
-from vlmake.registry.hf_names import HubSource, parquet_files, parse_source, source_spec
+from vlmake.registry.dataset_entries import DatasetEntry
+from vlmake.registry.hf_names import HubSource, note_file, parquet_files, parse_source, source_spec
 from vlmake.store import canonical_json, write_text
 
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?:-[0-9a-f]+)?\.parquet")
@@ -43,7 +43,7 @@ def source_record_from_hub(dataset: str, tsv: Path, entry: DatasetEntry) -> dict
     Raises:
         VlmakeError: A source that cannot be had or read, faults in it, or a TSV that was changed since it was made.
     """
-    wanted = source_spec(str(entry.source), entry.columns, entry.task, entry.answers)
+    wanted = source_spec(str(entry.source), entry.columns, entry.task, entry.answers, entry.first_option)
     if (present := _present(dataset, tsv, entry, wanted)) is not None:  # before the lock: the folder may be read-only
         return present
     tsv.parent.mkdir(parents=True, exist_ok=True)
@@ -117,9 +117,9 @@ def choose(source: HubSource, files: Sequence[str]) -> Split:
     asked = ":".join(source.parts)
     known = {*listed, *(split.config for split in every), *(split.name for split in every)}
     hint = did_you_mean(asked, sorted(known)) if asked and not fitting else ""
-    problem = "name one of its" if fitting else f"there is no '{asked}'{hint}; it has the"
+    problem = "name one of its splits" if fitting else f"there is no '{asked}'{hint}"
     shown = ", ".join(listed[:20]) + (", …" if len(listed) > 20 else "")
-    raise VlmakeError(f"hf:{source.name}: {problem} splits, as hf:{source.name}:CONFIG:SPLIT: {shown}")
+    raise VlmakeError(f"hf:{source.name}: {problem} (hf:{source.name}:CONFIG:SPLIT is one of: {shown})")
 
 
 def _make(dataset: str, tsv: Path, entry: DatasetEntry, wanted: str) -> dict[str, Any]:
@@ -132,13 +132,22 @@ def _make(dataset: str, tsv: Path, entry: DatasetEntry, wanted: str) -> dict[str
     name = f"{dataset} ({origin})"
     table = parquet_table(files, name)
     made = make_tsv(
-        table, tsv, columns=entry.columns, task=entry.task, answers=entry.answers, tolerant=True, images=None
+        table,
+        tsv,
+        columns=entry.columns,
+        first_option=entry.first_option,
+        task=entry.task,
+        answers=entry.answers,
+        tolerant=True,
     )
     note = {"wanted": wanted, "origin": origin, "sha256": made.digests.sha256}
-    write_text(_note(tsv), canonical_json(note) + "\n")
+    write_text(note_file(tsv), canonical_json(note) + "\n")
     for kind in ("no image", "no options"):
         if rows := [fault.row for fault in made.lacking if fault.kind == kind]:
-            print(f"vlmake download: {dataset}: {len(rows)} rows have {kind}, the first is row {rows[0]}", flush=True)
+            print(
+                f"vlmake download: {dataset}: {kind} in {counted(len(rows), 'row')}, the first is row {rows[0]}",
+                flush=True,
+            )
     return {"dataset": dataset, "file": tsv.name, **hash_file(tsv)._asdict(), "origin": origin}
 
 
@@ -154,17 +163,13 @@ def _files(source: HubSource) -> tuple[list[Path], str]:
     return [fetched.folder / file for file in fetched.files], f"hf:{source.name}@{fetched.commit}"
 
 
-def _note(tsv: Path) -> Path:
-    return tsv.with_name(f"{tsv.name}.made.json")
-
-
 def _read_note(tsv: Path) -> Mapping[str, Any] | None:
     try:
-        note = json.loads(_note(tsv).read_text(encoding="utf-8"))
+        note = json.loads(note_file(tsv).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
         note = None
     if not isinstance(note, dict):
-        raise VlmakeError(f"{_note(tsv)} is damaged; delete it and {tsv.name} to have both made again")
+        raise VlmakeError(f"{note_file(tsv)} is damaged; delete it and {tsv.name} to have both made again")
     return note

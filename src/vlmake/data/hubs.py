@@ -87,7 +87,8 @@ def refuse_incomplete(folder: Path, kind: Kind = "model") -> None:
     """Raise VlmakeError, naming the missing file, where a folder is not a whole checkpoint or adapter."""
     missing = missing_file(folder, kind)
     if missing == CONFIGURATIONS[kind]:
-        raise VlmakeError(f"{folder} is no {CALLED[kind]}: there is no {missing} in it")
+        found = "there is no such folder" if not folder.exists() else f"there is no {missing} in it"
+        raise VlmakeError(f"{folder} is no {CALLED[kind]}: {found}")
     if missing is not None:
         raise VlmakeError(f"{folder} is only part of a {CALLED[kind]}: {missing} is missing")
 

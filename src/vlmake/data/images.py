@@ -19,7 +19,7 @@ import pyarrow as pa
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from vlmake.data.columns import blobs, integers, texts
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 
 SCHEMA = pa.schema(
     [
@@ -60,6 +60,10 @@ _PROGRESSIVE_BYTES = 8  # a progressive JPEG's coefficients, of two bytes each
 # Raster formats that are known by their first bytes and decoded inside Pillow. Others stay out: EPS, for one, would
 # start Ghostscript, and TGA has no mark of its own, so that noise would pass for it.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
+
+
+NO_IMAGE = "no image"
+"""The ``image_error`` of rows that have no image at all."""
 
 
 class ImageError(VlmakeError):
@@ -348,8 +352,8 @@ def _kind(data: bytes) -> str:
     if start.startswith(b"%pdf"):
         return "a PDF document"
     if start.startswith((b"\x89png", b"\xff\xd8", b"gif8", b"riff", b"bm")):
-        return f"a broken or cut header in {len(data)} bytes"
-    return f"{len(data)} bytes of an unknown format"
+        return f"a broken or cut header in {counted(len(data), 'byte')}"
+    return f"{counted(len(data), 'byte')} of an unknown format"
 
 
 def _short(error: Exception) -> str:

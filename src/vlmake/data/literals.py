@@ -1,4 +1,4 @@
-"""Lists of texts as Python or JSON writes them into a table cell, read without evaluating anything."""
+"""Texts in a table cell: lists as Python or JSON writes them, read without evaluating anything, and references."""
 
 import re
 
@@ -6,6 +6,9 @@ import re
 _ITEM = re.compile(r"""\s*(?:'([^'\\]*(?:\\.[^'\\]*)*)'|"([^"\\]*(?:\\.[^"\\]*)*)")\s*(,|\Z)""", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "\n": ""}
+
+REFERENCE_LENGTH = 64
+"""An ``image`` cell of up to so many characters is the index of the row whose image it shares."""
 
 
 def list_items(text: str) -> list[str] | None:

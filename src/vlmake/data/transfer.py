@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 import requests
 import urllib3
 
+from vlmake.errors import counted
 from vlmake.store import canonical_json, text_digest, write_text
 
 CHUNK = 1 << 20
@@ -169,7 +170,7 @@ def _receive(
             here += len(chunk)
             advance(here, total)
     if total is not None and here != total:
-        raise TransferError(f"{here} bytes arrived instead of {total}", passing=True)
+        raise TransferError(f"{counted(here, 'byte')} arrived instead of {total:,}", passing=True)
 
 
 def _encoding(response: requests.Response) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self
 
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 
 Cell = str | bytes | None
 """Text, bytes for a column that was asked for as bytes, None for a null."""
@@ -102,7 +102,7 @@ class TsvReader:
             cells = self._split(physical)
             if len(cells) != len(self.header):
                 raise VlmakeError(
-                    f"{self._where()} has {len(cells)} cells and the header {len(self.header)}; "
+                    f"{self._where()} has {counted(len(cells), 'cell')} and the header {len(self.header)}; "
                     "the file is cut short or was edited with another delimiter"
                 )
             yield Row(self._row, self._first, [self._convert(cell, place) for place, cell in enumerate(cells)])

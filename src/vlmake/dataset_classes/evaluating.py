@@ -41,10 +41,10 @@ class ClassScore:
     detail: dict[str, Any]
     judged: list[dict[str, Any]]
 
-    def write(self, table: Path, detail: Path, provenance: Mapping[str, Any]) -> None:
-        """Write the table and its detail, each atomically."""
+    def write(self, table: Path, detail: Path, provenance: Mapping[str, Any], notes: Sequence[str] = ()) -> None:
+        """Write the table and its detail, each atomically; ``notes`` are lines for people about the predictions."""
         write_text(table, rows_csv(self.columns, self.rows))
-        write_json(self.detail | {"provenance": dict(provenance)}, detail)
+        write_json(self.detail | ({"notes": list(notes)} if notes else {}) | {"provenance": dict(provenance)}, detail)
 
     def write_judged(self, target: Path) -> None:
         """Write the judged rows atomically."""

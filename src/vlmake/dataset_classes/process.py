@@ -24,7 +24,7 @@ from vlmake.dataset_classes.source import ClassName, class_name, module_file
 from vlmake.digests import cache_home
 from vlmake.errors import VlmakeError
 from vlmake.paths import parse_dataset
-from vlmake.registry.entries import DatasetEntry
+from vlmake.registry.dataset_entries import DatasetEntry
 
 WORK = "work"
 """The folder in ``scratch`` that is the class's own; what the processes tell each other lies beside it."""

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlmake.devices.finding import VENDORS, Device, is_partition, restriction, visible_devices
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 
 LOCK_FOLDER = Path("/tmp/vlmake-devices")  # one for the whole machine, so not where TMPDIR happens to point
 _POLL_SECONDS = 0.1
@@ -65,7 +65,7 @@ def lease(count: int, what: str, *, folder: Path = LOCK_FOLDER) -> Iterator[Leas
     if count and "SLURM_JOB_ID" in os.environ:
         if count > len(devices):
             raise VlmakeError(
-                f"{what}: wants {count} device(s), but SLURM gave this job {len(devices)};"
+                f"{what}: wants {counted(count, 'device')}, but SLURM gave this job {len(devices)};"
                 " make `gpus` of the model what the job is submitted with"
             )
         if count == len(devices):
@@ -110,9 +110,9 @@ def _candidates(devices: Sequence[Device], count: int, what: str) -> list[Device
         return list(devices)
     whole = [device for device in devices if not is_partition(device)]
     if count > len(whole):
-        kind = "whole device(s)" if len(whole) < len(devices) else "device(s)"
+        kind = "whole device" if len(whole) < len(devices) else "device"
         raise VlmakeError(
-            f"{what}: wants {count} devices, but this process sees {len(whole)} {kind} here;"
+            f"{what}: wants {counted(count, 'device')}, but this process sees {counted(len(whole), kind)} here;"
             f" lower `gpus` of the model or widen {VENDORS[devices[0].vendor].variable}"
         )
     return whole
@@ -159,7 +159,7 @@ def _wait(root: int, names: Sequence[str], count: int, what: str) -> dict[str, i
             if not told:
                 told = True
                 reasons = [*_holders(root, names), *_waiting_before(root, names, ticket)]
-                line = f"{what}: waiting for {count} of {len(names)} device(s); {'; '.join(reasons)}"
+                line = f"{what}: waiting for {count} of {counted(len(names), 'device')}; {'; '.join(reasons)}"
                 print("".join(letter for letter in line if letter.isprintable()), file=sys.stderr, flush=True)
 
 

@@ -10,7 +10,7 @@ import heapq
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -30,9 +30,9 @@ _CONNECT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: a name of its own, and how its JSON body is made; ``heavy`` bodies are made in a thread."""
+    """One request: a number of its own, and how its JSON body is made; ``heavy`` bodies are made in a thread."""
 
-    name: Hashable
+    number: int
     body: Callable[[], bytes]
     heavy: bool = False
 
@@ -41,7 +41,7 @@ class Call:
 class Answer:
     """What became of a call: an output, or the exception in which its last attempt ended, and its seconds."""
 
-    name: Hashable
+    number: int
     result: Output | Exception
     seconds: float
 
@@ -212,7 +212,7 @@ class _Asking:
         if not isinstance(result, Exception):
             self._client.counts["answered"] += 1
             self._concurrency.answered(seconds, self._elapsed())
-        self._outbox.add(Answer(job.call.name, result, job.seconds + seconds))
+        self._outbox.add(Answer(job.call.number, result, job.seconds + seconds))
 
     async def _output(self, job: _Job) -> Output:
         body = await asyncio.to_thread(job.call.body) if job.call.heavy else job.call.body()
@@ -230,7 +230,7 @@ class _Asking:
         self._concurrency.failed(fault.status, self._elapsed())
         if job.attempts >= self._endpoint.attempts:
             given_up = RejectedError(f"gave up after {job.attempts} attempts; the last: {fault}")
-            self._outbox.add(Answer(job.call.name, given_up, job.seconds))
+            self._outbox.add(Answer(job.call.number, given_up, job.seconds))
             return
         due = self._elapsed() + max(self._wait(job, fault), fault.retry_after or 0.0)
         heapq.heappush(self._retries, (due, self._client.counts["calls"], job))

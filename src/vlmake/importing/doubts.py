@@ -18,6 +18,7 @@ BLANK_MEANS_NOTHING = frozenset({".xlsx", ".tsv", ".csv"})
 
 EXPLANATIONS = {
     "cut": f"as long as a cell, {CELL_UNITS:,} units: the end is lost",
+    "joined": "longer than a cell: joined from the pieces on the sheet 'long cells'",
     "emptied": "a blank cell: the answer was '', or NA, nan, None, null or the like; imported as ''",
     "renumbered": "a number where a text was written: 007 comes back as 7, 7 as 7.0, a formula as 0",
     "boolean": "a truth value where a text was written",
@@ -140,6 +141,17 @@ def _fills_a_cell(text: str) -> bool:
         return False
     units = utf16_units(text)
     return CELL_UNITS in (len(text), units) or (units == CELL_UNITS - 1 and units != len(text))
+
+
+def doubt_lines(doubts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what ``count_doubts`` found as lines for people."""
+    return [f"{doubt['rows']:,} {kind}: {doubt['meaning']} ({first_of(doubt)})" for kind, doubt in doubts.items()]
+
+
+def first_of(found: Mapping[str, Any]) -> str:
+    """Return the first indices of some rows as they are shown."""
+    more = ", …" if found["rows"] > len(found["first"]) else ""
+    return f"index {', '.join(found['first'])}{more}"
 
 
 def count_doubts(rows: Sequence[ImportedRow], most: int = 5) -> dict[str, dict[str, Any]]:

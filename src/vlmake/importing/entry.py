@@ -12,9 +12,9 @@ import yaml
 
 from vlmake import paths
 from vlmake.errors import VlmakeError
-from vlmake.registry.entries import ModelEntry
 from vlmake.registry.layers import mapping, read_yaml
 from vlmake.registry.loading import Registry
+from vlmake.registry.model_entries import ModelEntry, ReplayEntry
 from vlmake.store import write_text
 
 _HEAD = "# Finished predictions that stand as models; written by `vlmake import`, which keeps no comments in it.\n\n"
@@ -53,7 +53,7 @@ def lock_of(file: Path) -> Path:
 
 def refuse_not_imported(name: str, entry: ModelEntry, dataset: str) -> None:
     """Raise VlmakeError for a dataset, by its registered name, of which an imported model has no predictions."""
-    if entry.backend != "replay" or entry.path is None:
+    if not isinstance(entry, ReplayEntry):
         return
     folder = Path(entry.path)
     there = sorted(file.stem for file in folder.glob("*.parquet"))

@@ -91,7 +91,7 @@ def find(source: Path, registry: Registry, dataset: str | None, form: Format, li
     files = _newest(wanted, source)
     pickled = {name: file for name, file in pickled.items() if name not in files and dataset in (None, name)}
     hints = [*_in_parts(files, registry), *_hints(strange, names)]
-    files = {name: _limited(one, limit) for name, one in files.items() if not registry.datasets[name].parts}
+    files = {name: _limited(one, limit) for name, one in files.items() if not _parts(registry, name)}
     if not wanted and found:
         raise VlmakeError(f"{source} holds no {dataset}; it holds {', '.join(sorted({one.dataset for one in found}))}")
     if not files:
@@ -145,9 +145,13 @@ def _single(file: Path, registry: Registry, dataset: str | None) -> Found:
 
 
 def dataset_names(registry: Registry) -> Names:
-    """Return the registered name behind every name of a dataset."""
+    """Return the registered name behind every name of a dataset; TSVs without an entry have their own."""
     aliases = {key.split(":", 1)[1]: name for key, name in registry.aliases.items() if key.startswith("dataset:")}
-    return aliases | {name: name for name in registry.datasets}
+    return aliases | {name: name for name in (*registry.datasets, *registry.unregistered)}
+
+
+def _parts(registry: Registry, dataset: str) -> Sequence[str]:
+    return registry.datasets[dataset].parts if dataset in registry.datasets else ()
 
 
 def _told_by_name(file: Path, names: Names) -> Found | None:
@@ -178,9 +182,9 @@ def _split(file: Path, names: Names) -> tuple[str, str]:
 def _in_parts(files: Mapping[str, Found], registry: Registry) -> list[str]:
     """Return a line for each dataset that is never run itself: VLMEvalKit scores its parts from files of their own."""
     return [
-        f"{one.file.name}: {name} is made of parts; import the files of {', '.join(registry.datasets[name].parts)}"
+        f"{one.file.name}: {name} is made of parts; import the files of {', '.join(_parts(registry, name))}"
         for name, one in files.items()
-        if registry.datasets[name].parts
+        if _parts(registry, name)
     ]
 
 

@@ -9,7 +9,7 @@ The tables hold nothing but what was predicted, so that equal predictions give e
 import glob
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlmake.errors import VlmakeError
-from vlmake.importing.doubts import ImportedRow
+from vlmake.importing.doubts import ImportedRow, count_doubts, doubt_lines
+from vlmake.paths import parse_dataset
+from vlmake.registry.model_entries import ModelEntry, ReplayEntry
 from vlmake.store import atomic_path, write_text
 
 RECORD = "import.json"
@@ -85,3 +87,24 @@ def read_rows(folder: Path, dataset: str) -> dict[str, ImportedRow]:
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise VlmakeError(f"{file} is damaged ({str(error).splitlines()[0]}); import it again with --replace") from None
     return {row["index"]: ImportedRow(**{**row, "doubts": tuple(row["doubts"])}) for row in rows}
+
+
+def notes_about(entry: ModelEntry, dataset: str, indices: Iterable[str]) -> list[str]:
+    """Return the lines that stand beside a model's score: of an imported one ``notes_of`` it, of any other none."""
+    if not isinstance(entry, ReplayEntry):
+        return []
+    return notes_of(Path(entry.path), parse_dataset(dataset).base, indices)
+
+
+def notes_of(folder: Path, dataset: str, indices: Iterable[str]) -> list[str]:
+    """Return what is doubtful about imported predictions, as lines to stand beside their score.
+
+    Args:
+        folder: The import.
+        dataset: Its registered name without a limit.
+        indices: The rows that are scored.
+    """
+    if not table_of(folder, dataset).is_file():
+        return [f"the import {folder} is gone: what its files had lost of the answers is not known any more"]
+    rows = read_rows(folder, dataset)
+    return doubt_lines(count_doubts([rows[index] for index in indices if index in rows]))

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 
 from vlmake import __version__, paths
 from vlmake.digests import file_digest
-from vlmake.errors import VlmakeError
-from vlmake.importing.doubts import Asked, ImportedRow, count_doubts, imported_rows
+from vlmake.errors import VlmakeError, counted
+from vlmake.importing.doubts import Asked, ImportedRow, count_doubts, doubt_lines, first_of, imported_rows
 from vlmake.importing.finding import Findings, Found
 from vlmake.importing.sample_logs import UnmatchedError, read_sample_log
 from vlmake.paths import LimitedName
-from vlmake.registry.entries import DatasetEntry
+from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.tables.predictions_io import read_records
 
 _FIRST = 5  # how many rows a report names
@@ -146,34 +146,28 @@ def report_lines(dataset: str, report: Mapping[str, Any]) -> list[str]:
     """Return what is said about one dataset: a line for its file, then one for each doubt."""
     rows, expected = report["rows"], report["expected_rows"]
     statuses = ", ".join(f"{count:,} {status}" for status, count in report["status"].items())
-    lines = [f"{dataset}: {rows:,} predictions from {report['file']} ({statuses})"]
-    for kind, doubt in report["doubts"].items():
-        lines.append(f"  {doubt['rows']:,} {kind}: {doubt['meaning']} ({_first(doubt)})")
+    lines = [f"{dataset}: {counted(rows, 'prediction')} from {report['file']} ({statuses})"]
+    lines += [f"  {line}" for line in doubt_lines(report["doubts"])]
     if why := report.get("not_compared"):
         lines.append(f"  {why}")
     if rows and report.get("more", {}).get("rows") == rows:
         lines.append(
-            f"  none of the {rows:,} indices is one of {dataset} as it is decoded here ({_first(report['more'])}; the"
-            f" benchmark's {_first(report['missing'])}): these are predictions of other rows, or the decoded data are"
+            f"  none of the {rows:,} indices is one of {dataset} as it is decoded here ({first_of(report['more'])}; the"
+            f" benchmark's {first_of(report['missing'])}): these are predictions of other rows, or the decoded data are"
             " older than the file, and then a run decodes them again"
         )
         return lines
     for kind, said in (
-        ("missing", "row(s) of the benchmark have no prediction; asked for, they are model_error"),
-        ("more", "row(s) are not in the benchmark, and stay unused"),
+        ("missing", "of the benchmark without a prediction; asked for, model_error"),
+        ("more", "that the benchmark does not have, unused"),
     ):
         if report.get(kind, {}).get("rows"):
-            lines.append(f"  {report[kind]['rows']:,} {said} ({_first(report[kind])})")
+            lines.append(f"  {counted(report[kind]['rows'], 'row')} {said} ({first_of(report[kind])})")
     if "missing" not in report and expected is not None and expected != rows:
-        lines.append(f"  the benchmark has {expected:,} rows, the file {rows:,}")
+        lines.append(f"  the benchmark has {counted(expected, 'row')}, the file {rows:,}")
     return lines
 
 
 def asked_for(dataset: str, report: Mapping[str, Any]) -> str:
     """Return what a run is asked for to score an import: the dataset, with the row limit of a file that has one."""
     return str(LimitedName(dataset, report["limit"]))
-
-
-def _first(found: Mapping[str, Any]) -> str:
-    more = ", …" if found["rows"] > len(found["first"]) else ""
-    return f"index {', '.join(found['first'])}{more}"

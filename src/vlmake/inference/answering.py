@@ -15,7 +15,7 @@ from itertools import takewhile
 from typing import Any, Protocol
 
 from vlmake.backends.base import Backend, DeviceLostError, OutOfMemoryError, Output, Request, SampleName, Turn
-from vlmake.errors import DeviceStoppedError
+from vlmake.errors import DeviceStoppedError, counted
 from vlmake.inference.journal import ALONE, JournalWriter
 from vlmake.inference.shard import Asking, Question, prediction, unasked
 
@@ -68,11 +68,11 @@ def answer(
     pace: Pace,
     *,
     epoch: int,
-    advance: Callable[[int], None],
+    advance: Callable[[Sequence[Question]], None],
 ) -> Course:
     """Ask every question and journal each answer the moment it exists.
 
-    ``advance`` is told how many questions were finished. Raises DeviceStoppedError with the batch the device was
+    ``advance`` is told which questions were finished. Raises DeviceStoppedError with the batch the device was
     working on, which is journaled as suspect.
     """
     course = Course(pace.batch_size)
@@ -86,7 +86,9 @@ def answer(
                 results = _results(backend, prepare, batch, prepared)
             except OutOfMemoryError as error:
                 course.batch_size = (len(batch) + 1) // 2
-                course.events.append(f"{len(batch)} samples did not fit ({error}); went on with batches of half")
+                course.events.append(
+                    f"{counted(len(batch), 'sample')} did not fit ({error}); went on with batches of half"
+                )
                 line.give_back(batch)
                 continue
             except DeviceLostError as error:
@@ -94,13 +96,14 @@ def answer(
                     [prediction(question, _suspected(error, batch), asking, 0.0, epoch) for question in batch]
                 )
                 raise DeviceStoppedError(
-                    f"the device stopped working with {len(batch)} sample(s), the first at index {batch[0].index}:"
+                    f"the device stopped working with {counted(len(batch), 'sample')}, the first at index"
+                    f" {batch[0].index}:"
                     f" {error}; the same command goes on with the others and asks these last, one by one"
                 ) from None
             seconds = (time.perf_counter() - started) / len(batch)
             answered = zip(batch, results, strict=True)
             writer.append([prediction(question, result, asking, seconds, epoch) for question, result in answered])
-            advance(len(batch))
+            advance(batch)
     return course
 
 
@@ -155,7 +158,8 @@ def _results(
 
 def _suspected(error: DeviceLostError, batch: Sequence[Question]) -> DeviceLostError:
     """Return the error with a note for the next run, which asks suspects last (``inference.suspects``)."""
-    return DeviceLostError(f"{ALONE if len(batch) == 1 else f'with {len(batch)} samples'}: {error}")
+    who = ALONE if len(batch) == 1 else f"with {counted(len(batch), 'sample')}"
+    return DeviceLostError(f"{who}: {error}")
 
 
 def take_batch(waiting: deque[Question], size: int) -> list[Question]:
@@ -220,10 +224,11 @@ def _isolate(
 
 
 def _prepare(backend: Backend, images: ImageBytes, asking: Asking, batch: Sequence[Question]) -> Any:
-    return backend.prepare([_request(question, images, asking) for question in batch])
+    return backend.prepare([request_of(question, images, asking) for question in batch])
 
 
-def _request(question: Question, images: ImageBytes, asking: Asking) -> Request:
+def request_of(question: Question, images: ImageBytes, asking: Asking) -> Request:
+    """Return a question as a backend is asked it, with its images."""
     turn = Turn("user", question.messages)
     found: Mapping[str, bytes] = {name: images.bytes(name) for name in set(_images(question))}
     sample = SampleName(asking.looked_up_in, question.index) if asking.looked_up_in is not None else None

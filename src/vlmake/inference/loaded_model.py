@@ -3,20 +3,23 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 from vlmake import backends
-from vlmake.backends.base import Backend
+from vlmake.backends.base import Backend, StreamingBackend
 from vlmake.data.images import ImageStore
 from vlmake.data.roundtrip import ShownImages
 from vlmake.devices import gpus
 from vlmake.inference import run_record
 from vlmake.inference.answering import Course, Pace, answer, askable, set_aside_broken
 from vlmake.inference.journal import JournalWriter
+from vlmake.inference.shard import Question
 from vlmake.inference.shard_work import Shard, Todo
+from vlmake.inference.streaming import answer_streaming
 from vlmake.models import model_spec
 from vlmake.models.model_spec import ModelSpec, RuntimeOptions
 from vlmake.runs.progress import progress
@@ -28,7 +31,7 @@ _MOST_HOST_WORKERS = 8  # threads that decode and tile ahead of one device: a ph
 class LoadedModel:
     """A backend, the devices it runs on, and the pace at which batches were found to fit."""
 
-    backend: Backend
+    backend: Backend | StreamingBackend
     devices: tuple[str, ...]
     pace: Pace
 
@@ -66,6 +69,11 @@ def answer_shard(shard: Shard, todo: Todo, spec: ModelSpec, opened: Callable[[],
         progress(f"{spec.name} {files.dataset}{part}", len(shard.questions), known) as advance,
     ):
         images = ShownImages(store)
+        rows = Counter(question.key for question in (*todo.questions, *todo.apart))
+
+        def finish(asked: Sequence[Question]) -> None:
+            advance(sum(rows[question.key] for question in asked))  # rows that ask the same are answered at once
+
         if broken := set_aside_broken(todo.questions, writer, shard.asking, shard.epoch):
             advance(broken)
         for questions, alone in ((askable(todo.questions), False), (askable(todo.apart), True)):
@@ -74,9 +82,14 @@ def answer_shard(shard: Shard, todo: Todo, spec: ModelSpec, opened: Callable[[],
             loaded = opened()
             pace = replace(loaded.pace, batch_size=1) if alone else loaded.pace
             before, started = loaded.backend.facts(), time.time()
-            course = answer(
-                questions, loaded.backend, images, writer, shard.asking, pace, epoch=shard.epoch, advance=advance
-            )
+            if isinstance(loaded.backend, StreamingBackend):
+                course = answer_streaming(
+                    questions, loaded.backend, images, writer, shard.asking, epoch=shard.epoch, advance=finish
+                )
+            else:
+                course = answer(
+                    questions, loaded.backend, images, writer, shard.asking, pace, epoch=shard.epoch, advance=finish
+                )
             _record(shard, spec, loaded, course, before, started)
             if not alone:  # what did not fit were perhaps this benchmark's pictures: grow again, step by step
                 loaded.pace = replace(pace, batch_size=min(spec.entry.batch_size, 2 * course.batch_size))

@@ -8,12 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vlmake.data.images import NO_IMAGE
 from vlmake.data.roundtrip import with_shown_images
 from vlmake.errors import VlmakeError
 from vlmake.inference.prompts import OPTION_LETTERS, Frames, Part, check_columns, render
 from vlmake.inference.shard import Asking, Question, make_question
 from vlmake.inference.shards import rows_of_shard
-from vlmake.registry.entries import DatasetEntry, prompt_template
+from vlmake.registry.dataset_entries import DatasetEntry, prompt_template
 from vlmake.runs.run_config import ImageRoundtrip
 
 _NEEDED = ("index", "image_path", *OPTION_LETTERS, "images", "image_error", "group", "messages")
@@ -55,7 +56,7 @@ def read_questions(
             asking,
             row["index"],
             messages_of(row, entry, frames),
-            row.get("image_error"),
+            image_error_of(row, entry),
         )
         for row in rows
     ]
@@ -78,3 +79,9 @@ def messages_of(row: Mapping[str, Any], entry: DatasetEntry, frames: Frames = _N
         return render(prompt_template(entry), row, row["images"], frames)
     messages: list[Part] = json.loads(row["messages"])
     return messages
+
+
+def image_error_of(row: Mapping[str, Any], entry: DatasetEntry) -> str | None:
+    """Return why a decoded row cannot be asked, or None; a row without an image can where the entry says so."""
+    error: str | None = row.get("image_error")
+    return None if entry.image_optional and error == NO_IMAGE else error

@@ -7,8 +7,8 @@ from typing import Any
 
 from vlmake.backends.base import Output
 from vlmake.data.images import ImageError
-from vlmake.errors import VlmakeError
-from vlmake.inference.journal import Prediction, read_journal, stopped_alone, stopped_device
+from vlmake.errors import VlmakeError, counted
+from vlmake.inference.journal import Prediction, Status, read_journal, stopped_alone, stopped_device
 from vlmake.inference.prompts import Part
 from vlmake.store import canonical_json, text_digest
 
@@ -27,7 +27,7 @@ class Question:
 class Asking:
     """How questions are asked: everything about it is part of each prediction's key.
 
-    ``pixels`` is the model's pixel budget on this benchmark (keys of ``entries.PixelBudget``). ``looked_up_in`` is the
+    ``pixels`` is the model's pixel budget on this benchmark (keys of ``PixelBudget``). ``looked_up_in`` is the
     benchmark's name for a model that looks its answers up by index, so that equal prompts may have unequal answers.
     """
 
@@ -87,16 +87,23 @@ def prediction(
     blank = _blank(question, asking, seconds, epoch)
     if isinstance(result, Exception):
         return replace(blank, error=" ".join(f"{type(result).__name__}: {result}".split())[:500])
-    cut = result.finish_reason == "length"
     return replace(
         blank,
         prediction=result.text,
-        status="truncated" if cut else "ok" if result.text.strip() else "empty",
+        status=_status(result),
         thinking=result.thinking,
         finish_reason=result.finish_reason,
         prompt_tokens=result.prompt_tokens,
         completion_tokens=result.completion_tokens,
     )
+
+
+def _status(result: Output) -> Status:
+    if result.refused:
+        return "refused"
+    if result.finish_reason == "length":
+        return "truncated"
+    return "ok" if result.text.strip() else "empty"
 
 
 def _bad_image(question: Question, reason: str, asking: Asking, seconds: float, epoch: int) -> Prediction:
@@ -156,7 +163,7 @@ def refuse_failures(
         whole = "import a file that has them with `vlmake import ... --replace`"
         advice = whole if imported else "run the same command again to ask only these"
         raise VlmakeError(
-            f"{where}: {len(failed)} of {len(questions)} samples failed (model_error), the first at index"
+            f"{where}: {len(failed)} of {counted(len(questions), 'sample')} failed (model_error), the first at index"
             f" {failed[0].index}: {answers[failed[0].key].error}; every other answer is kept: {advice}, or accept them"
             f" with `max_failures: {len(failed)}`"
         )

@@ -12,7 +12,7 @@ from vlmake.locks import hold, try_hold
 from vlmake.models import model_spec
 from vlmake.models.model_spec import ModelSpec
 from vlmake.paths import parse_dataset
-from vlmake.registry.entries import DatasetEntry
+from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.runs.run_config import ImageRoundtrip
 
 

@@ -72,7 +72,7 @@ METRICS = {
 def metric_entry(name: str) -> Entry:
     """Return the registry's line for metric ``name``; VlmakeError when there is none."""
     if name not in METRICS:
-        raise VlmakeError(f"unknown metric '{name}'{did_you_mean(name, METRICS)}; known: {', '.join(METRICS)}")
+        raise VlmakeError(f"unknown metric '{name}'{did_you_mean(name, METRICS)} (known: {', '.join(METRICS)})")
     return METRICS[name]
 
 

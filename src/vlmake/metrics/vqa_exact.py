@@ -10,7 +10,11 @@ from vlmake.metrics.vqa_table import open_table
 
 
 def hits(judged: pd.DataFrame) -> Floats:
-    """Return 1 where the answer, stripped and lower-cased, equals one of the gold texts treated alike, else 0."""
+    """Return 1 where the answer, stripped and lower-cased, equals one of the gold texts treated alike, else 0.
+
+    Source: exact match of Mishra et al. 2019 (OCR-VQA, ICDAR); case, outer blanks and the best of several gold texts as
+    VLMEvalKit has them.
+    """
     return np.array([any(matches) for matches in exact_matches(judged)], dtype=np.float64)
 
 

@@ -18,7 +18,7 @@ from vlmake.data import hubs
 from vlmake.data.hubs import Hub, Snapshot
 from vlmake.digests import Kind, missing_file
 from vlmake.errors import VlmakeError
-from vlmake.registry.entries import ModelEntry
+from vlmake.registry.model_entries import CheckpointEntry, ModelEntry
 from vlmake.store import canonical_json, text_digest
 
 _OURS = frozenset({"torch", "transformers"})  # what the backend is written for: another version cannot be put in
@@ -54,17 +54,19 @@ class Checkpoint(BaseModel):
         return missing_file(self.folder) is None and not any(adapters)
 
 
-def content(entry: ModelEntry) -> Kind:
+def content(entry: CheckpointEntry) -> Kind:
     """Return what lies in the entry's folder: a model, or predictions that stand as one."""
     return "predictions" if entry.backend == "replay" else "model"
 
 
 def is_prepared(entry: ModelEntry) -> bool:
     """Tell whether a stage before inference fetches or converts the model; a plain local folder needs none."""
+    if not isinstance(entry, CheckpointEntry):
+        return False
     return entry.path is None or entry.converter is not None or not all(map(_is_folder, entry.adapters))
 
 
-def locate(name: str, entry: ModelEntry, hub: Hub, cache: Path) -> Checkpoint:
+def locate(name: str, entry: CheckpointEntry, hub: Hub, cache: Path) -> Checkpoint:
     """Return the model's checkpoint, downloaded and converted if that was not done before.
 
     Args:
@@ -88,7 +90,7 @@ def locate(name: str, entry: ModelEntry, hub: Hub, cache: Path) -> Checkpoint:
         return _assembled(source, converter, adapters)
 
 
-def look_up(entry: ModelEntry, hub: Hub) -> Path | None:
+def look_up(entry: CheckpointEntry, hub: Hub) -> Path | None:
     """Return the folder that the model would be loaded or converted from, None where it is to be downloaded.
 
     Asks no network and reads no weights. Raises VlmakeError for a local folder that is no whole checkpoint.
@@ -98,6 +100,18 @@ def look_up(entry: ModelEntry, hub: Hub) -> Path | None:
         hubs.refuse_incomplete(Path(entry.path), content(entry))
         return Path(entry.path)
     return hubs.cached(hub, _repository(entry, hub), entry.revision)
+
+
+def require_local(name: str, entry: CheckpointEntry, hub: Hub) -> None:
+    """Raise VlmakeError where a folder that the entry names is no whole checkpoint or adapter; asks no network.
+
+    What comes from a hub is not looked at: whether it can be had, only the hub knows.
+    """
+    with _of_model(name):
+        if entry.path is not None or (entry.repository is not None and (entry.hub or hub) == "path"):
+            look_up(entry, hub)
+        for adapter in filter(_is_folder, entry.adapters):
+            hubs.refuse_incomplete(Path(adapter), "adapter")
 
 
 def read(file: Path, name: str) -> Checkpoint:
@@ -127,7 +141,7 @@ def record(checkpoint: Checkpoint) -> str:
     return canonical_json(checkpoint.model_dump(mode="json")) + "\n"
 
 
-def planning_source(entry: ModelEntry, hub: Hub) -> str:
+def planning_source(entry: CheckpointEntry, hub: Hub) -> str:
     """Return what makes the model's weights other ones, cheap enough for every plan and without any network."""
     hub = entry.hub or hub
     if entry.path is not None:
@@ -206,7 +220,7 @@ def _is_folder(adapter: str) -> bool:
     return Path(adapter).is_absolute()  # the registry makes every folder absolute; a hub id never is
 
 
-def _repository(entry: ModelEntry, hub: Hub) -> str:
+def _repository(entry: CheckpointEntry, hub: Hub) -> str:
     if hub == "modelscope" and entry.modelscope:
         return entry.modelscope
     assert entry.repository is not None  # the registry refuses an entry with neither path nor repository

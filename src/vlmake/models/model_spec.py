@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlmake.backends.quantization import automatic_dtype
+from vlmake.backends.registry import BACKENDS
 from vlmake.data.hubs import Hub
 from vlmake.devices.finding import VENDORS, visible_devices
 from vlmake.inference.prompts import Frames
 from vlmake.models import checkpoints
-from vlmake.registry.entries import BenchmarkRule, DatasetEntry, ModelEntry
+from vlmake.registry.dataset_entries import DatasetEntry
+from vlmake.registry.model_entries import BenchmarkRule, CheckpointEntry, EndpointEntry, ModelEntry, TransformersEntry
 from vlmake.store import canonical_json, text_digest
-
-BACKEND_VERSIONS = {"transformers": 1, "replay": 1}  # raise a number only when that backend's answers really change
-_LIBRARIES = {"transformers": ("torch", "transformers"), "replay": ()}  # what each backend's answers come from
 
 # The pixel budget and the prompt depend on the benchmark too; they are in the key of each prediction by themselves.
 _NOT_IN_ANSWERS = {
@@ -45,6 +44,20 @@ _NOT_IN_ANSWERS = {
     "adapters",
     "aliases",
     "max_new_tokens",
+    "api_base",
+    "api_key",
+    "served_model",
+    "nproc",
+    "timeout",
+    "retry",
+    "retry_interval",
+    "requests_per_minute",
+    "price",
+    "max_cost",
+    "limit_key",
+    "start_timeout",
+    "model",
+    "python_path",
 }
 
 
@@ -71,40 +84,57 @@ class BenchmarkSettings:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model entry whose checkpoint is found: ``folder`` to load from, ``identity`` for the keys.
-
-    ``adapters`` are the folders of PEFT adapters, laid over the weights in order.
-    """
+    """A model entry of which it is known what answers: ``identity`` for the keys, ``folder`` of its files if any."""
 
     name: str
     entry: ModelEntry
     folder: Path
     identity: str
-    dtype: str
-    adapters: tuple[Path, ...] = ()
 
     def digest(self) -> str:
         """Return the digest of everything about the model that can change an answer."""
-        return text_digest(
-            canonical_json({"identity": self.identity, "settings": answer_settings(self.entry) | {"dtype": self.dtype}})
-        )
+        return text_digest(canonical_json({"identity": self.identity, "settings": self.settings()}))
 
     def describe(self) -> dict[str, Any]:
         """Return what a predictions file says about its model: identity, settings and library versions."""
-        versions = {library: version(library) for library in _LIBRARIES[self.entry.backend]}
-        settings = answer_settings(self.entry) | {"dtype": self.dtype}
-        return {"model": self.name, "identity": self.identity, "settings": settings, "versions": versions}
+        versions = {library: version(library) for library in BACKENDS[self.entry.backend].libraries}
+        return {"model": self.name, "identity": self.identity, "settings": self.settings(), "versions": versions}
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that can change an answer, as they are really used."""
+        return answer_settings(self.entry)
+
+
+@dataclass(frozen=True)
+class TransformersSpec(ModelSpec):
+    """A checkpoint for transformers, with its number format; ``adapters`` are the folders laid over it in order."""
+
+    entry: TransformersEntry
+    dtype: str
+    adapters: tuple[Path, ...] = ()
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that can change an answer, with the number format that was chosen."""
+        return answer_settings(self.entry) | {"dtype": self.dtype}
 
 
 def answer_settings(entry: ModelEntry) -> dict[str, Any]:
     """Return the entry's keys that can change an answer, with the backend's hand-raised version."""
     settings = entry.model_dump(mode="json", exclude=_NOT_IN_ANSWERS)
-    return settings | {"backend_version": BACKEND_VERSIONS[entry.backend]}
+    return settings | {"backend_version": BACKENDS[entry.backend].version}
 
 
 def planning_spec(entry: ModelEntry, hub: Hub = "hf") -> dict[str, Any]:
     """Return what makes a model's predictions stale, cheap enough to compute for every job of a plan."""
-    return {"checkpoint": checkpoints.planning_source(entry, hub), "settings": answer_settings(entry)}
+    if isinstance(entry, CheckpointEntry):
+        return {"checkpoint": checkpoints.planning_source(entry, hub), "settings": answer_settings(entry)}
+    return {"identity": declared_identity(entry), "settings": answer_settings(entry)}
+
+
+def declared_identity(entry: ModelEntry) -> str:
+    """Return what a model is that lies in no files: what its entry declares, whatever its address."""
+    assert isinstance(entry, EndpointEntry)
+    return f"endpoint:{entry.served_model}@{entry.revision}"
 
 
 def benchmark_settings(entry: ModelEntry, dataset: str, benchmark: DatasetEntry) -> BenchmarkSettings:
@@ -136,7 +166,7 @@ def _holds(rule: BenchmarkRule, dataset: str, benchmark: DatasetEntry) -> bool:
 
 def choose_device(entry: ModelEntry) -> Literal["cpu", "cuda", "npu"]:
     """Return the device kind the model runs on here: a GPU where one is visible and wanted, else the CPU."""
-    if entry.device != "auto":
+    if isinstance(entry, CheckpointEntry) and entry.device != "auto":
         return entry.device
     visible = visible_devices() if entry.gpus else ()
     return VENDORS[visible[0].vendor].torch_kind if visible else "cpu"
@@ -149,10 +179,14 @@ def resolve(name: str, entry: ModelEntry, checkpoint: Path | None = None) -> Mod
     other libraries than are installed.
     """
     checkpoints.require_environment(name, entry)
+    if not isinstance(entry, CheckpointEntry):
+        return ModelSpec(name, entry, Path(), declared_identity(entry))
     if checkpoint is not None:
         located = checkpoints.read(checkpoint, name)
     else:
         located = checkpoints.locate(name, entry, "hf", checkpoints.model_cache(None))
+    if not isinstance(entry, TransformersEntry):
+        return ModelSpec(name, entry, located.folder, located.identity)
     dtype = automatic_dtype(located.folder, choose_device(entry)) if entry.dtype == "auto" else entry.dtype
     adapters = tuple(adapter.folder for adapter in located.adapters)
-    return ModelSpec(name, entry, located.folder, located.identity, dtype, adapters)
+    return TransformersSpec(name, entry, located.folder, located.identity, dtype, adapters)

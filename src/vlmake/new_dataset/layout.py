@@ -35,7 +35,13 @@ _NUMBERED = re.compile(r"image[_ ]?([0-9]{1,2})")
 _PLAIN_YES_NO = {"yes": "Yes", "no": "No"}
 _ZERO_ONE = {"1": "Yes", "0": "No", "true": "Yes", "false": "No"}
 
-Answers = Literal["text", "letter", "option text", "option number", "yes or no"]
+_NUMBER = re.compile(r"([0-9]{1,3})(?:\.0)?")  # pandas writes whole numbers beside a hole as 1.0
+
+FirstOption = Literal[0, 1]
+"""What number the first option has."""
+
+Answers = Literal["text", "letter", "option text", "number from 0", "number from 1", "yes or no"]
+_NUMBERED_FROM: Mapping[FirstOption, Answers] = {0: "number from 0", 1: "number from 1"}
 
 
 class CellError(ValueError):
@@ -79,28 +85,36 @@ class Layout:
         text = cell_text(value)
         if text is None or not options:
             return _yes_no(text) if self.answers == "yes or no" and text is not None else _answer_text(value)
-        if self.answers == "option number":
-            number = int(text) if re.fullmatch("[0-9]{1,3}", text) else -1
-            if not 0 <= number < len(options):
-                raise CellError(
-                    f"'{text[:80]}' is no number of an option: they are counted from 0 to {len(options) - 1}"
-                )
-            return list(options)[number]
+        for first, answers in _NUMBERED_FROM.items():
+            if self.answers == answers:
+                return _letter_at(text, options, first)
         if self.answers == "option text":
             return _letter_of(text, options)
         return text.strip().strip("().") if len(text.strip()) <= 4 else text
 
+    def column_of(self, target: str) -> str:
+        """Return the table's column, or columns, that a column of the benchmark comes from."""
+        if target == "image":
+            return " … ".join(dict.fromkeys((self.images[0], self.images[-1])))
+        if target in _LETTERS and self.options is not None:
+            return self.options
+        own = {"index": self.index, "question": self.question, "answer": self.answer, **self.letters, **self.others}
+        return own.get(target) or target
 
-def find_layout(table: Table, columns: Mapping[str, str], task: Task | None) -> Layout:
+
+def find_layout(
+    table: Table, columns: Mapping[str, str], task: Task | None, first_option: FirstOption | None = None
+) -> Layout:
     """Return where everything comes from, looking through the table once for what the names do not say.
 
     Args:
         table: The table.
         columns: Column of the benchmark → column of the table, as far as somebody said so.
         task: What is asked, if that is known.
+        first_option: What number the first option has, where answers are numbers of options; None: told from them.
 
     Raises:
-        VlmakeError: A column that is said to be there and is not.
+        VlmakeError: A column that is said to be there and is not; answers that may be numbers from 0 as well as from 1.
     """
     for target, column in columns.items():
         if column not in table.columns:
@@ -122,7 +136,7 @@ def find_layout(table: Table, columns: Mapping[str, str], task: Task | None) -> 
     taken = {"index", "image", "image_path", "question", "answer", *_LETTERS, *said}
     kept = [name for name in table.columns if name not in used | table.pictures | set(said.values())]
     others = said | {f"original:{name}" if name in taken else name: name for name in kept}
-    return replace(layout, answers=_answers(table, layout, task), others=others)
+    return replace(layout, answers=_answers(table, layout, task, first_option), others=others)
 
 
 def cell_text(value: Any) -> str | None:
@@ -178,11 +192,11 @@ def _is_unique(table: Table, column: str) -> bool:
     return True
 
 
-def _answers(table: Table, layout: Layout, task: Task | None) -> Answers:
+def _answers(table: Table, layout: Layout, task: Task | None, first_option: FirstOption | None) -> Answers:
     """Return how the right answers are written, which only all of them together tell."""
     if layout.answer is None:
         return "text"
-    with_options: set[Answers] = {"letter", "option text", "option number"}
+    with_options: set[Answers] = {"letter", "option text", *_NUMBERED_FROM.values()}
     chosen = False
     texts: set[str] = set()
     for options, answer in _choices(table, layout):
@@ -192,7 +206,15 @@ def _answers(table: Table, layout: Layout, task: Task | None) -> Answers:
         elif len(texts) < 8:
             texts.add(answer.strip().lower())
     if chosen:
-        preferred: tuple[Answers, ...] = ("letter", "option text", "option number")
+        if first_option is not None:
+            return _NUMBERED_FROM[first_option]
+        preferred: tuple[Answers, ...] = ("letter", "option text", *_NUMBERED_FROM.values())
+        if with_options == set(_NUMBERED_FROM.values()):
+            raise VlmakeError(
+                f"{table.name}, column '{layout.answer}': numbers of options, counted from 0 or from 1: there is"
+                " neither a 0 nor the number of a last option counted from 1; say it by --first-option 0 or"
+                " --first-option 1 (in an entry with a `source`: `first_option: 0` or 1)"
+            )
         return next((reading for reading in preferred if reading in with_options), "letter")
     allowed = {*_PLAIN_YES_NO, *(_ZERO_ONE if task == "yes_no" else ())}
     is_yes_no = bool(texts) and texts <= allowed and task in (None, "yes_no")
@@ -217,9 +239,19 @@ def _readings(answer: str, options: Mapping[str, str]) -> set[Answers]:
         readings.add("letter")
     if answer.strip() in {text.strip() for text in options.values()}:
         readings.add("option text")
-    if re.fullmatch("[0-9]{1,3}", answer) and int(answer) < len(options):
-        readings.add("option number")
+    if number := _NUMBER.fullmatch(answer.strip()):
+        starts = (first for first in _NUMBERED_FROM if first <= int(number[1]) < first + len(options))
+        readings.update(_NUMBERED_FROM[first] for first in starts)
     return readings
+
+
+def _letter_at(text: str, options: Mapping[str, str], first: int) -> str:
+    number = _NUMBER.fullmatch(text.strip())
+    place = int(number[1]) - first if number else -1
+    if not 0 <= place < len(options):
+        last = first + len(options) - 1
+        raise CellError(f"'{text[:80]}' is no number of an option: they are counted from {first} to {last}")
+    return list(options)[place]
 
 
 def _letter_of(text: str, options: Mapping[str, str]) -> str:

@@ -7,9 +7,8 @@ from pathlib import Path
 import yaml
 
 from vlmake.data.download import Digests, hash_file
-from vlmake.data.tsv import cut
 from vlmake.errors import VlmakeError
-from vlmake.new_dataset.layout import CellError, Layout, cell_text, find_layout
+from vlmake.new_dataset.layout import CellError, FirstOption, Layout, cell_text, find_layout
 from vlmake.new_dataset.pictures import PictureCells
 from vlmake.new_dataset.tables import Row, Table
 from vlmake.registry.recognition import FAULTS_KEPT, Fault, Recognised, examine
@@ -41,6 +40,7 @@ def make_tsv(
     out: Path,
     *,
     columns: Mapping[str, str],
+    first_option: FirstOption | None = None,
     images: Path | None = None,
     task: Task | None = None,
     answers: bool = True,
@@ -52,6 +52,7 @@ def make_tsv(
         table: The rows; read row by row, twice.
         out: The TSV.
         columns: Column of the benchmark → column of the table, where the usual names do not say it.
+        first_option: What number the first option has, where answers are numbers; None: told from all of them.
         images: The folder of image files, if the table holds their names.
         task: What is asked, if that is known.
         answers: Whether the table's answers mean anything.
@@ -59,10 +60,10 @@ def make_tsv(
             benchmark is taken as it is, and the decode stage marks such rows.
 
     Raises:
-        FaultyTableError: What is wrong, by row and column.
-        VlmakeError: A table that cannot be read.
+        FaultyTableError: What is wrong, by row and column of the table.
+        VlmakeError: A table that cannot be read, or not in one way only.
     """
-    layout = find_layout(table, columns, task)
+    layout = find_layout(table, columns, task, first_option)
     if not layout.images:
         known = ", ".join(table.columns)
         raise VlmakeError(f"{table.name}: no column with images; say which one it is (there are: {known})")
@@ -84,7 +85,8 @@ def make_tsv(
         wrong = [fault for fault in faults if not (tolerant and fault.kind)]
         if wrong or found.recognised is None:
             count = len(wrong) + found.fault_count - len(found.faults)
-            raise FaultyTableError(table.name, sorted(wrong, key=lambda fault: fault.row or 0), count)
+            named = [fault._replace(column=layout.column_of(fault.column or "") or None) for fault in wrong]
+            raise FaultyTableError(table.name, sorted(named, key=lambda fault: fault.row or 0), count)
     return Made(found.recognised, hash_file(out), tuple(faults))
 
 
@@ -189,4 +191,4 @@ class _Writer:
 
     def _complain(self, column: str, what: str) -> None:
         if len(self.faults) < FAULTS_KEPT:
-            self.faults.append(Fault(self.rows, cut(column), what))
+            self.faults.append(Fault(self.rows, column, what))

@@ -7,9 +7,9 @@ from typing import Any
 
 from pybase64 import b64decode, b64encode
 
-from vlmake.data.decode import REFERENCE_LENGTH, read_inside
+from vlmake.data.image_cells import read_inside
 from vlmake.data.images import ImageError, inspect_image
-from vlmake.data.literals import list_items
+from vlmake.data.literals import REFERENCE_LENGTH, list_items
 from vlmake.new_dataset.layout import CellError
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 
 Row = dict[str, Any]
 
@@ -139,7 +139,9 @@ def _csv_table(file: Path, delimiter: str) -> Table:
                 continue
             number += 1
             if len(cells) != len(header):
-                raise VlmakeError(f"{file}: row {number} has {len(cells)} cells and the header {len(header)}")
+                raise VlmakeError(
+                    f"{file}: row {number} has {counted(len(cells), 'cell')} and the header {len(header)}"
+                )
             yield {column: cell or None for column, cell in zip(header, cells, strict=True) if column in wanted}
 
     return Table(str(file), tuple(header), frozenset(), rows)

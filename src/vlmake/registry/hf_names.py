@@ -1,10 +1,12 @@
 """How a dataset of the Hugging Face hub, or a folder that is laid out like one, is named in a registry entry."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vlmake.digests import file_digest
 from vlmake.errors import VlmakeError
 from vlmake.store import canonical_json, text_digest
 
@@ -43,7 +45,9 @@ def parse_source(text: str) -> HubSource:
     return HubSource(repository, False, revision or "main", given)
 
 
-def source_spec(source: str, columns: Mapping[str, str], task: str, answers: bool) -> str:
+def source_spec(
+    source: str, columns: Mapping[str, str], task: str, answers: bool, first_option: int | None = None
+) -> str:
     """Return what changes the TSV that is made from a source: cheap and offline, for planning.
 
     A folder is known by names, sizes and modification times; a repository by what the entry says, so that a branch
@@ -51,7 +55,26 @@ def source_spec(source: str, columns: Mapping[str, str], task: str, answers: boo
     """
     parsed = parse_source(source)
     said: dict[str, Any] = {"source": source, "columns": dict(columns), "task": task, "answers": answers}
+    said |= {} if first_option is None else {"first_option": first_option}
     return canonical_json(said | ({"folder": _folder_state(Path(parsed.name))} if parsed.is_folder else {}))
+
+
+def note_file(tsv: Path) -> Path:
+    """Return the note beside a TSV that was made from a source."""
+    return tsv.with_name(f"{tsv.name}.made.json")
+
+
+def edited_digest(tsv: Path) -> str | None:
+    """Return the digest of a TSV that is not as it was made from its source; None for any other, or where none is."""
+    if not tsv.is_file():
+        return None
+    try:
+        note = json.loads(note_file(tsv).read_text(encoding="utf-8"))
+        made = note.get("sha256") if isinstance(note, dict) else None
+    except (OSError, ValueError):
+        made = None
+    digest = file_digest(tsv)
+    return None if digest == made else digest
 
 
 def parquet_files(folder: Path) -> Iterator[Path]:

@@ -23,6 +23,7 @@ _SUPERSEDED = {
     "repository": ("path", "modelscope", "revision"),
     "url": ("path", "source"),
     "source": ("path", "url", "md5"),
+    "path": ("url", "source", "md5", "columns", "first_option"),
 }
 _NOT_INHERITED = ("aliases", "description")
 
@@ -57,7 +58,9 @@ def read_yaml(file: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise VlmakeError(f"{file}{line}: {error.problem or error.context}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise VlmakeError(f"{file}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise VlmakeError(f"{file}: {error}") from error
 
 
@@ -169,7 +172,7 @@ def _anchored(values: Mapping[str, Any], file: Path) -> dict[str, Any]:
     anchored = dict(values)
     if isinstance(path := values.get("path"), str):
         anchored["path"] = _absolute(path, file)
-    if "dataset" in values or isinstance(values.get("python_path"), str):
+    if "dataset" in values or values.get("backend") == "plugin" or isinstance(values.get("python_path"), str):
         anchored["python_path"] = _absolute(str(values.get("python_path") or "."), file)
     if isinstance(source := values.get("source"), str):
         anchored["source"] = _anchored_source(source, file)

@@ -13,12 +13,23 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vlmake import paths
+from vlmake.backends.registry import BACKENDS
 from vlmake.dataset_classes.source import class_name
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.metrics.registry import metric_entry
-from vlmake.registry.entries import BenchmarkRule, DatasetEntry, Entry, ModelEntry, PixelBudget
+from vlmake.registry.dataset_entries import DatasetEntry
+from vlmake.registry.entry import Entry
 from vlmake.registry.hf_names import parse_source
 from vlmake.registry.layers import Draft, lay_over, mapping, read_layers
+from vlmake.registry.model_entries import (
+    BenchmarkRule,
+    CheckpointEntry,
+    ModelEntry,
+    PixelBudget,
+    PriceEntry,
+    TransformersEntry,
+)
+from vlmake.registry.tasks import TASKS
 from vlmake.submissions.registry import submission_entry
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -78,11 +89,20 @@ def load_registry(folders: Sequence[Path]) -> Registry:
             drafts[section] = lay_over(earlier, read_layers(folder, section))
     tasked = {name: _with_task(draft) for name, draft in drafts["datasets"].items()}
     datasets = {name: _typed(DatasetEntry, draft) for name, (draft, _) in tasked.items()}
-    models = {name: _typed(ModelEntry, draft) for name, draft in drafts["models"].items()}
+    models = {name: _typed(_model_kind(draft), draft) for name, draft in drafts["models"].items()}
     for name, draft in drafts["datasets"].items():
         _check_parts(name, datasets, draft.where)
     aliases = {**_aliases("dataset", datasets), **_aliases("model", models)}
     return Registry(datasets, models, aliases, frozenset(name for name, (_, known) in tasked.items() if not known))
+
+
+def _model_kind(draft: Draft) -> type[ModelEntry]:
+    """Return what kind of entry a model's draft is: its backend decides which keys it may have."""
+    name = str(draft.values.get("backend", "transformers"))
+    if name not in BACKENDS:
+        known = f"{', '.join(BACKENDS)}{did_you_mean(name, BACKENDS)}"
+        raise VlmakeError(f"{draft.where}: unknown backend '{name}'; there are {known}")
+    return BACKENDS[name].entry
 
 
 def _with_task(draft: Draft) -> tuple[Draft, bool]:
@@ -103,7 +123,10 @@ def _with_task(draft: Draft) -> tuple[Draft, bool]:
         except VlmakeError as error:
             raise VlmakeError(f"{draft.where}: {error}") from None
     if not isinstance(values.get("path"), str):
-        return draft, True
+        raise VlmakeError(
+            f"{draft.where}: give `task` ({', '.join(TASKS)}) and `metric`, or `scoring: none`:"
+            " only a TSV on disk, a `path`, is recognised without them"
+        )
     assumed = {} if values.get("scoring") == "none" else {"metric": ANY_METRIC}
     return replace(draft, values={**values, **assumed, "task": metric_entry(ANY_METRIC).task}), False
 
@@ -168,7 +191,18 @@ def validate(kind: type[Model], values: Any, where: str, given_by: Mapping[str, 
 def _known_keys(kind: type[BaseModel], place: Sequence[int | str]) -> Iterable[str]:
     if len(place) == 1:
         return [*kind.model_fields, *(["based_on"] if issubclass(kind, Entry) else [])]
+    if kind is DatasetEntry:
+        return _NESTED_KEYS.get(str(place[0]), ())
+    if place[0] == "price":
+        return PriceEntry.model_fields
     return BenchmarkRule.model_fields if isinstance(place[-2], int) else PixelBudget.model_fields
+
+
+_NESTED_KEYS: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("pieces", "image_order"), ("by", "cases", "else", "absent", "separator", "join")),
+    "options_from": ("column", "pattern"),
+    "inserts": ("column", "separator", "mark"),
+}
 
 
 def _typed(kind: type[Model], draft: Draft) -> Model:
@@ -191,10 +225,12 @@ def _check_dataset(entry: DatasetEntry, where: str) -> None:
         return
     if not (entry.path or entry.url or entry.source or entry.parts or entry.input != "image"):
         raise VlmakeError(f"{where}: give `url` or `path`, where its TSV comes from")
-    if entry.source is not None and entry.url:
-        raise VlmakeError(f"{where}: `url` and `source` exclude each other")
-    if entry.columns and entry.source is None:
-        raise VlmakeError(f"{where}: `columns` says what becomes of a `source`, and there is none")
+    if entry.source is not None and (entry.url or entry.path):
+        other = "path" if entry.path else "url"
+        raise VlmakeError(f"{where}: `{other}` and `source` exclude each other: give the one that the TSV comes from")
+    for key in ("columns", "first_option"):
+        if entry.source is None and getattr(entry, key) not in (None, {}):
+            raise VlmakeError(f"{where}: `{key}` says what becomes of a `source`, and there is none")
     if entry.source is not None:
         try:
             parse_source(entry.source)
@@ -233,10 +269,10 @@ def _check_class(entry: DatasetEntry, where: str) -> None:
 
 
 def _check_model(entry: ModelEntry, where: str) -> None:
-    if not (entry.path or entry.repository):
+    if isinstance(entry, CheckpointEntry) and not (entry.path or entry.repository):
         raise VlmakeError(f"{where}: give `path` (a checkpoint folder) or `repository` (owner/name on a hub)")
-    if entry.backend == "replay" and (entry.path is None or entry.converter or entry.adapters):
-        raise VlmakeError(f"{where}: backend replay takes the `path` of an import, no converter and no adapters")
+    if not isinstance(entry, TransformersEntry):
+        return
     if entry.load_in_8bit and entry.load_in_4bit:
         raise VlmakeError(f"{where}: load_in_8bit and load_in_4bit exclude each other")
     if entry.tensor_parallel and (entry.device_map or entry.gpus < 2):

@@ -14,10 +14,10 @@ from typing import Any
 import yaml
 
 from vlmake import paths
-from vlmake.errors import VlmakeError
-from vlmake.registry.entries import DatasetEntry
+from vlmake.errors import VlmakeError, counted
+from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.layers import mapping, read_yaml
-from vlmake.registry.loading import Registry, validate
+from vlmake.registry.loading import Registry, load_registry, registry_folders, validate
 from vlmake.registry.recognition import Recognised, is_remembered, recognise
 from vlmake.runs.run_config import RunConfig
 from vlmake.store import write_text
@@ -80,6 +80,21 @@ def look_up(registry: Registry, asked: Iterable[str], lmu_data: Path, memory: Pa
         unregistered=tuple(in_folder(registry, lmu_data)),
     )
     return Found(whole, entries, tuple(lines.values()))
+
+
+def known_registry(
+    config: RunConfig, folders: Iterable[Path] = (), asked: Iterable[str] = (), work_dir: Path = _HERE
+) -> Registry:
+    """Return what a command knows: the registry folders, and the benchmarks that are recognised by their TSV.
+
+    Args:
+        config: Its ``registry`` folders are read as well.
+        folders: Further ones, which come last.
+        asked: Datasets that the command is about; of other TSVs without an entry only the names are known.
+        work_dir: Where it is remembered what was recognised before.
+    """
+    registry = load_registry(registry_folders([*config.registry, *map(str, folders)]))
+    return with_own(registry, asked, config, work_dir)
 
 
 def with_own(registry: Registry, asked: Iterable[str], config: RunConfig, work_dir: Path = _HERE) -> Registry:
@@ -145,11 +160,10 @@ def named_datasets(words: Iterable[str], data_dir: str) -> list[str]:
 
 def describe(name: str, found: Recognised, metric: str | None) -> str:
     """Return one line that says what a benchmark was recognised as."""
-    rows = f"{found.rows:,} row{'s' if found.rows != 1 else ''}"
     scored = f"scored by {metric}" if metric and found.answers else "no answers, so no score"
     if found.answers and not metric:
         scored = "not scored"
-    return f"{name}: recognised by its TSV: {found.says}; {rows}; {scored}"
+    return f"{name}: recognised by its TSV: {found.says}; {counted(found.rows, 'row')}; {scored}"
 
 
 def _needs_recognition(registry: Registry, name: str) -> bool:

@@ -1,11 +1,12 @@
 """What a run of a benchmark ends in: a score, a file to hand in, predictions alone, or nothing yet."""
 
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from vlmake.dataset_classes.source import class_name, module_file
 from vlmake.errors import VlmakeError
 from vlmake.metrics.registry import metric_entry
-from vlmake.registry.entries import DatasetEntry
+from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.submissions.registry import submission_entry
 
 Result = Literal["score", "submission", "predictions", "nothing"]
@@ -25,6 +26,10 @@ def readiness(entry: DatasetEntry) -> Readiness:
     if entry.dataset is not None:
         return _class_readiness(entry, entry.dataset)
     if not entry.answers:
+        if entry.submission is None and entry.path is not None:
+            return Readiness(
+                "predictions", f"{Path(entry.path).name} has no right answers: add a column `answer` to it for a score"
+            )
         if entry.submission is None:
             return Readiness("predictions", "its right answers are not public, and no server takes submissions")
         server = submission_entry(entry.submission).server
@@ -45,4 +50,9 @@ def _class_readiness(entry: DatasetEntry, written: str) -> Readiness:
     return Readiness("predictions", "its entry says `scoring: none`") if entry.scoring else Readiness("score")
 
 
-_INPUTS = {"video": "videos", "document": "documents of many pages", "conversation": "conversations of several turns"}
+_INPUTS = {
+    "video": "videos",
+    "document": "documents of many pages",
+    "conversation": "conversations of several turns",
+    "text": "questions without images",
+}

@@ -7,11 +7,12 @@ remembered in the user's cache by path, size and modification time.
 
 import string
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from vlmake.data.literals import REFERENCE_LENGTH
 from vlmake.data.tsv import Cell, Row, TsvReader, cut
 from vlmake.errors import VlmakeError
 from vlmake.file_memory import file_state, recall, remember
@@ -20,7 +21,7 @@ from vlmake.registry.tasks import YES_NO, Task
 FAULTS_KEPT = 1000
 """So many faults are described; of further ones the number is known."""
 
-_RULES = 1  # raised when a change of the rules below makes what is remembered wrong
+_RULES = 2  # raised when a change of the rules below makes what is remembered wrong
 _ROTATION = 1_000_000  # between the indexes of a question's rotated copies, as in the metric choice_circular
 _BLANKS = b" \t\r\n\v\f"
 
@@ -154,6 +155,7 @@ class _Scan:
         self._faults: list[Fault] = []
         self._of_choices: list[Fault] = []  # count if it is a choice set
         self._unanswered: list[Fault] = []  # count if there are answers at all
+        self._refers: dict[int, tuple[int, str]] = {}  # row → its line, and the index whose image it shares
         self._spelt: Counter[str] = Counter()
         self._used: set[str] = set()
         self._several = False
@@ -181,6 +183,7 @@ class _Scan:
         task = self._task or ("multiple_choice" if self._used else "yes_no" if yes_no else "vqa")
         faults = [
             *self._faults,
+            *self._of_references(),
             *(self._of_choices if task == "multiple_choice" else []),
             *(self._unanswered if answered else []),
         ]
@@ -228,10 +231,34 @@ class _Scan:
             cell = self._cell(row, name)
             stripped = cell.strip(_BLANKS) if isinstance(cell, bytes) else (cell or "").strip().encode()
             if stripped:
-                self._several |= stripped.startswith(b"[") and b"," in stripped
+                is_list = stripped.startswith(b"[") and stripped.endswith(b"]")
+                self._several |= is_list and b"," in stripped
+                if name == "image" and not is_list and len(stripped) <= REFERENCE_LENGTH:
+                    self._refers[row.number] = row.line, stripped.decode("utf-8", "replace")
                 return
         column = "image" if "image" in self._place else "image_path"
         self._faults.append(Fault(row.number, column, "empty: there is no image", row.line, "no image"))
+
+    def _of_references(self) -> Iterator[Fault]:
+        """Yield a fault for every reference that leads nowhere, and one for every circle of them."""
+        settled: set[int] = set()
+        for start in self._refers:
+            chain: dict[int, None] = {}
+            here = start
+            while here in self._refers and here not in settled and here not in chain:
+                chain[here] = None
+                line, target = self._refers[here]
+                if target not in self._row_of:
+                    said = f"'{cut(target)}' is no row's index (a cell of up to {REFERENCE_LENGTH} characters is one)"
+                    yield Fault(here, "image", said, line)
+                    break
+                here = self._row_of[target]
+            else:
+                if here in chain:
+                    line, target = self._refers[here]
+                    said = f"'{cut(target)}' leads back to this row: a circle of indexes without an image"
+                    yield Fault(here, "image", said, line)
+            settled.update(chain)
 
     def _take_options(self, row: Row, options: Mapping[str, str]) -> None:
         self._used.update(options)

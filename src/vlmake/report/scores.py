@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vlmake import paths
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 
 STATUSES = ("ok", "empty", "truncated", "refused", "bad_image", "model_error")
 """Every status a prediction can have; the first one is the only one that is no cause for a look."""
@@ -63,7 +63,7 @@ class Table(_Part):
         width = len(info.data.get("columns", []))
         for number, row in enumerate(rows):
             if len(row) != width:
-                raise ValueError(f"row {number} has {len(row)} cells for {width} columns")
+                raise ValueError(f"row {number} has {counted(len(row), 'cell')} for {counted(width, 'column')}")
         return rows
 
     def label_columns(self) -> list[int]:
@@ -111,6 +111,8 @@ class _FileContent(_Part):
     samples: Samples
     parts: list[str] = Field(default_factory=list)
     """The benchmarks whose scores were stacked into this one."""
+    notes: list[str] = Field(default_factory=list)
+    """Lines about the predictions, such as what an imported file had lost of them."""
     provenance: Any = None
 
 
@@ -202,12 +204,12 @@ def percent(value: float | None) -> str:
 def missing_line(missing: Sequence[str]) -> str:
     """Say which categories of the benchmark have no rows: ``no rows in 2 categories: artwork, celebrity``."""
     shown = ", ".join(missing[:_MISSING_SHOWN]) + (", …" if len(missing) > _MISSING_SHOWN else "")
-    return f"no rows in {len(missing)} {'category' if len(missing) == 1 else 'categories'}: {shown}"
+    return f"no rows in {counted(len(missing), 'category', 'categories')}: {shown}"
 
 
 def trouble_line(trouble: Mapping[str, int], total: int) -> str:
     """Say what went wrong with how many samples: ``3 of 440 samples unresolved; 1 bad_image``."""
     counts = sorted(trouble.items(), key=lambda item: item[0] != "unresolved")
     words = [f"{count} {name}" for name, count in counts]
-    words[0] = f"{counts[0][1]} of {total} samples {counts[0][0]}"
+    words[0] = f"{counts[0][1]} of {counted(total, 'sample')} {counts[0][0]}"
     return "; ".join(words)

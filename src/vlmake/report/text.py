@@ -4,6 +4,8 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
+from vlmake.errors import counted
+
 # Characters that hide, reorder or end text: controls (but for tab and line feed), bidirectional overrides and marks,
 # zero-width characters (joiners stay, scripts and emoji need them), line separators, tags, surrogates, non-characters.
 _HIDDEN = re.compile(
@@ -44,7 +46,7 @@ def pieces(text: str, span: tuple[int, int] | None = None, most: int = CUT_AT) -
     position = 0
     for start, end in kept:
         if start > position:
-            found.append(Piece("cut", f"{start - position:,} characters left out"))
+            found.append(Piece("cut", f"{counted(start - position, 'character')} left out"))
         cuts = [start, end] if span is None else sorted({start, end, *(min(max(edge, start), end) for edge in span)})
         for left, right in pairwise(cuts):
             marked = span is not None and span[0] <= left and right <= span[1]

@@ -5,7 +5,7 @@ Everything here is cheap and offline: it runs for every job of every plan, befor
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -19,14 +19,17 @@ from vlmake.inference import prompts
 from vlmake.inference.journal import epoch_of
 from vlmake.models import checkpoints, model_spec
 from vlmake.models.model_spec import BenchmarkSettings
-from vlmake.registry.entries import DatasetEntry, prompt_template, shards, tsv_path
-from vlmake.registry.hf_names import source_spec
+from vlmake.registry.dataset_entries import DatasetEntry, prompt_template, shards, tsv_path
+from vlmake.registry.hf_names import edited_digest, source_spec
 from vlmake.registry.loading import Registry
+from vlmake.registry.model_entries import CheckpointEntry
 from vlmake.registry.readiness import readiness
-from vlmake.runs.run_config import ImageRoundtrip, RunConfig
+from vlmake.runs.run_config import ImageRoundtrip, RunConfig, configured_pairs
 from vlmake.scoring.scoring_digest import module_digest, source_digest
 from vlmake.store import canonical_json, text_digest
 from vlmake.submissions.registry import submission_entry
+
+_HERE = Path()
 
 
 class Plan:
@@ -73,6 +76,12 @@ class Plan:
                     self._check_target(word)
                 except VlmakeError as error:
                     raise VlmakeError(f"{word}: {error}") from error
+
+    def asked_pairs(self, words: Sequence[str]) -> list[tuple[str, str]]:
+        """Return the (model, dataset) whose files a command line names, the configured ones where it names no file."""
+        if not any(paths.looks_like_target(word, self.config.data_dir) for word in words):
+            return configured_pairs(self.config, self.registry)
+        return list(dict.fromkeys(named for word in words if (named := paths.parse_target(word))))
 
     def _check_target(self, word: str) -> None:
         if word in (paths.SUMMARY, paths.REPORT):
@@ -145,6 +154,27 @@ class Plan:
             return [paths.submission(model, dataset, submission_entry(entry.submission).ending)]
         return [paths.predictions(model, dataset)]
 
+    def check_models(self, pairs: Iterable[tuple[str, str]], work_dir: Path = _HERE, *, anew: bool = False) -> None:
+        """Raise VlmakeError for a model that is to answer and cannot be loaded here, before anything is fetched.
+
+        Args:
+            pairs: (Model, dataset) that were asked for; ``results`` has accepted them.
+            work_dir: The folder with ``results/``. A model whose predictions are all there may be gone.
+            anew: Whether all of them are made again.
+        """
+        asked = [
+            model
+            for model, dataset in pairs
+            for part in self.parts(dataset) or [dataset]
+            if anew or not (work_dir / paths.predictions(model, part)).is_file()
+        ]
+        for model in dict.fromkeys(asked):
+            entry = self.registry.models[model]
+            checkpoints.require_environment(model, entry)
+            pinned = work_dir / paths.checkpoint(model, self.config.data_dir)
+            if isinstance(entry, CheckpointEntry) and not (self.is_prepared(model) and pinned.is_file()):
+                checkpoints.require_local(model, entry, self.config.hub)
+
     def _check_parts_are_scored(self, parts: Iterable[str], dataset: str) -> None:
         for part in parts:
             if (ready := readiness(self.registry.datasets[part])).result != "score":
@@ -199,7 +229,9 @@ class Plan:
         if entry.dataset is not None and not entry.url:
             return self.class_spec(base)
         if entry.source is not None:
-            return source_spec(entry.source, entry.columns, entry.task, entry.answers)
+            wanted = source_spec(entry.source, entry.columns, entry.task, entry.answers, entry.first_option)
+            edited = edited_digest(self.tsv(base))
+            return wanted if edited is None else canonical_json({"wanted": wanted, "edited": edited})
         accepted = [md5.lower() for md5 in entry.md5]
         return canonical_json(sorted(accepted)) if known and accepted and known["md5"] not in accepted else "accepted"
 
@@ -214,7 +246,9 @@ class Plan:
 
     def checkpoint_spec(self, model: str) -> str:
         """Return what makes a pinned checkpoint stale: another source, revision, adapter or converter version."""
-        return checkpoints.planning_source(self.registry.models[model], self.config.hub)
+        entry = self.registry.models[model]
+        assert isinstance(entry, CheckpointEntry)  # only such a model is prepared
+        return checkpoints.planning_source(entry, self.config.hub)
 
     def inference_spec(self, model: str, dataset: str) -> str:
         """Return what makes predictions stale: checkpoint, settings, prompt, and a request for fresh ones."""

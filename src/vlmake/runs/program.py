@@ -1,6 +1,7 @@
 """How every stage program ends: 0, or one line on stderr and a non-zero exit code, without a traceback."""
 
 import errno
+import io
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -37,6 +38,8 @@ def run_program(name: str, command: click.Command, arguments: Sequence[str] | No
     error, as one line; 2 for wrong arguments; 130 for Ctrl-C. Any other exception is a bug and keeps its traceback.
     """
     label = f"vlmake {name}".strip()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that the terminal's encoding lacks costs no result
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = command.main(arguments, prog_name=label, standalone_mode=False)
     except click.ClickException as error:

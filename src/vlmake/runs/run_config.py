@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vlmake import paths
 from vlmake.data.hubs import Hub
-from vlmake.registry.entries import Texts
+from vlmake.registry.entry import Texts
 from vlmake.registry.layers import read_yaml
 from vlmake.registry.loading import Registry, validate
 

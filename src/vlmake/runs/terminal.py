@@ -54,20 +54,30 @@ def _dataset(scores: Sequence[Score], width: int) -> RenderableType:
     n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     split = "".join(f" · {one_line(name)} {only}" for name, only in _only_labels(scores).items() if only != "none")
     heading = Text.assemble((scores[0].dataset, "bold"), f"  protocol {one_line(scores[0].protocol)} · n = {n}{split}")
-    parts: list[RenderableType] = [Text(), heading, Text()]
-    for table in _tables(scores, width - _INDENT):
-        parts.append(Padding(table, (0, 0, 1, _INDENT), expand=False))
+    parts: list[RenderableType] = [Text(), heading]
+    tables = list(_tables(scores, width - _INDENT))
+    for table in tables:
+        parts += [Text(), Padding(table, (0, 0, 0, _INDENT), expand=False)]
+    notes = list(_notes(scores))
+    if notes and max(table.row_count for table in tables) > 1:  # below a single line they need no distance
+        parts.append(Text())
+    return Group(*parts, *notes)
+
+
+def _notes(scores: Sequence[Score]) -> Iterator[RenderableType]:
+    """Yield the lines below the tables: interval, absent categories, trouble."""
     for score in scores:
         who = f"{score.model}: " if len(scores) > 1 else ""
         if (accuracy := score.configured.accuracy) and accuracy.value is not None:
             interval = f"95 % interval {percent(accuracy.low)} to {percent(accuracy.high)}"
-            parts.append(_indented(f"{who}accuracy {percent(accuracy.value)} %, {interval}", "dim"))
+            yield _indented(f"{who}accuracy {percent(accuracy.value)} %, {interval}", "dim")
         if missing := score.configured.missing:
-            parts.append(_indented(one_line(f"{who}{missing_line(missing)}"), "dim"))
+            yield _indented(one_line(f"{who}{missing_line(missing)}"), "dim")
         if trouble := score.trouble():
             line = one_line(trouble_line(trouble, score.samples.total))
-            parts.append(_indented(f"! {who}{line}", "bold red"))
-    return Group(*parts)
+            yield _indented(f"! {who}{line}", "bold red")
+        for note in score.notes:
+            yield _indented(one_line(f"{who}{note}", 500), "yellow")
 
 
 def _indented(line: str, style: str) -> RenderableType:

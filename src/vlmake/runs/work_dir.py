@@ -9,13 +9,44 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
+from vlmake.digests import cache_home
 from vlmake.errors import VlmakeError
 
 _WAIT_SECONDS = 2.0  # a run that has just ended may need a moment to let go
+
+
+def check_folders(work_dir: Path, within: Iterable[str] = ()) -> None:
+    """Raise VlmakeError for a folder that cannot be made or written, before Snakemake meets it.
+
+    Args:
+        work_dir: Where ``results/`` and ``data/`` lie or will lie.
+        within: Further folders below it that a run writes to, where they are there.
+    """
+    places = [work_dir / name for name in dict.fromkeys(("results", ".snakemake", *within))]
+    for folder in (_nearest(work_dir), *(place for place in places if place.exists())):
+        if not folder.is_dir():
+            raise VlmakeError(f"{folder} is a file where a folder should be; name another --work-dir or move it")
+        if not _is_writable(folder):
+            raise VlmakeError(f"{folder} cannot be written by you; name another --work-dir")
+    cache = cache_home().parent
+    if not _is_writable(_nearest(cache)):
+        raise VlmakeError(
+            f"{cache} cannot be written by you, and Snakemake keeps files there: set XDG_CACHE_HOME to a folder"
+            " that can (and HF_HOME, if models lie in the old one)"
+        )
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the nearest above it that is there."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
+
+
+def _is_writable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def hold_work_dir(folder: Path) -> IO[str]:

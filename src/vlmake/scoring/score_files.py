@@ -50,9 +50,9 @@ def judged_table(result: ScoreResult) -> pa.Table:
     return pa.Table.from_pandas(result.judged, schema=JUDGED, preserve_index=False).replace_schema_metadata(None)
 
 
-def detail_json(result: ScoreResult, provenance: Mapping[str, Any]) -> str:
-    """Return the content of ``_score.json``."""
-    return _json(result.detail | {"provenance": dict(provenance)})
+def detail_json(result: ScoreResult, provenance: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
+    """Return the content of ``_score.json``; ``notes`` are lines for people about the predictions."""
+    return _json(result.detail | ({"notes": list(notes)} if notes else {}) | {"provenance": dict(provenance)})
 
 
 def write_json(content: Mapping[str, Any], target: Path) -> None:
@@ -93,6 +93,6 @@ def write_table(result: ScoreResult, target: Path) -> None:
     write_text(target, table_csv(result))
 
 
-def write_detail(result: ScoreResult, provenance: Mapping[str, Any], target: Path) -> None:
+def write_detail(result: ScoreResult, provenance: Mapping[str, Any], target: Path, notes: Sequence[str] = ()) -> None:
     """Write the detail atomically."""
-    write_text(target, detail_json(result, provenance))
+    write_text(target, detail_json(result, provenance, notes))

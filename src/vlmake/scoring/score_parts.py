@@ -26,6 +26,7 @@ def stack_scores(dataset: str, protocol: str, parts: Sequence[Mapping[str, Any]]
         name: _stacked([(parse_dataset(part["dataset"]).base, part["protocols"][name]) for part in parts])
         for name in parts[0]["protocols"]
     }
+    notes = [f"{parse_dataset(part['dataset']).base}: {note}" for part in parts for note in part.get("notes", ())]
     return {
         "dataset": dataset,
         "metric": parts[0]["metric"],
@@ -34,6 +35,7 @@ def stack_scores(dataset: str, protocol: str, parts: Sequence[Mapping[str, Any]]
         "parts": [part["dataset"] for part in parts],
         "protocols": protocols,
         "samples": _added([part["samples"] for part in parts]),
+        **({"notes": notes} if notes else {}),
     }
 
 

@@ -49,7 +49,7 @@ def submission_entry(name: str) -> Entry:
     """Return the registry's line for a format; VlmakeError when there is none."""
     if name not in SUBMISSIONS:
         known = ", ".join(SUBMISSIONS)
-        raise VlmakeError(f"unknown submission '{name}'{did_you_mean(name, SUBMISSIONS)}; known: {known}")
+        raise VlmakeError(f"unknown submission '{name}'{did_you_mean(name, SUBMISSIONS)} (known: {known})")
     return SUBMISSIONS[name]
 
 

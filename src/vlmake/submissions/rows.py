@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 from vlmake.extract import multiple_choice
 from vlmake.extract.answer import STRICT, UNANSWERED, Extraction
 
@@ -24,7 +24,7 @@ class Gaps(NamedTuple):
         parts = [f"{self.unanswered} without a prediction"] if self.unanswered else []
         parts += [f"{self.unresolved} without a clear answer in it"] if self.unresolved else []
         parts += [f"{self.cut} cut to what a cell holds"] if self.cut else []
-        return f"of {rows} rows {', '.join(parts)}" if parts else ""
+        return f"of {counted(rows, 'row')} {', '.join(parts)}" if parts else ""
 
 
 def gaps(rows: pd.DataFrame, answers: Sequence[Extraction] = (), cut: int = 0) -> Gaps:

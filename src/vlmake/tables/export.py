@@ -7,8 +7,8 @@ A spreadsheet holds less than a text may have, and nothing of that is lost in si
 
 - Control characters (U+0000 to U+001F but tab and line feed) become their pictures, U+2400 to U+241F: ``␀``, ``␍``.
   The two code points that XML forbids besides, U+FFFE and U+FFFF, become U+FFFD.
-- A cell longer than 32,767 UTF-16 units is cut, ends in ``CUT_MARK``, and stands whole, in pieces, on the second sheet:
-  row (as the spreadsheet numbers it), column, part (from 1), text.
+- A cell longer than 32,767 UTF-16 units is cut, ends in a mark, and stands whole, in pieces, on a second sheet
+  (``long_cells``), from where vlmake itself reads it back.
 """
 
 import json
@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vlmake.errors import VlmakeError
+from vlmake.errors import VlmakeError, counted
 from vlmake.store import atomic_path
-from vlmake.tables.spreadsheet_cells import CELL_UNITS, start_of, utf16_units
+from vlmake.tables.long_cells import HEADS, SHEET, is_long, pieces, shown
 from vlmake.tables.spreadsheets import Cell, Sheet, storable, write_workbook
 
 SHEET_ROWS = 1_048_576
@@ -31,9 +31,6 @@ SHEET_COLUMNS = 16_384
 """Rows and columns of a sheet: the limits of the xlsx format."""
 
 PREDICTIONS_SHEET = "predictions"
-LONG_CELLS_SHEET = "long cells"
-LONG_CELLS_HEADS = ("row", "column", "part", "text")
-CUT_MARK = f" … [cut; whole on the sheet '{LONG_CELLS_SHEET}']"
 
 _OWN_COLUMNS = ("images", "image_error", "group")  # of the decode stage, about images
 _PREDICTED = ("repeat", "prediction", "thinking", "status", "finish_reason", "prompt_tokens", "completion_tokens")
@@ -125,13 +122,13 @@ def _rows(table: pa.Table) -> Iterator[Row]:
 def _write_xlsx(table: pa.Table, path: Path) -> int:
     """Write a workbook of one sheet, and a second one if a cell had to be cut."""
     long_cells = list(_long_cells(table))
-    pieces = list(_pieces(long_cells))
+    parts = list(pieces(long_cells))
     _check_sheet(table.num_rows + 1, table.num_columns)
-    _check_sheet(len(pieces) + 1, len(LONG_CELLS_HEADS))
+    _check_sheet(len(parts) + 1, len(HEADS))
     rows = chain([table.column_names], ([_shown(value) for value in row] for row in _rows(table)))
     sheets = [Sheet(PREDICTIONS_SHEET, rows, header_stays=True)]
-    if pieces:
-        sheets.append(Sheet(LONG_CELLS_SHEET, chain([LONG_CELLS_HEADS], pieces), header_stays=True))
+    if parts:
+        sheets.append(Sheet(SHEET, chain([HEADS], parts), header_stays=True))
     write_workbook(sheets, path)
     return len(long_cells)
 
@@ -139,8 +136,8 @@ def _write_xlsx(table: pa.Table, path: Path) -> int:
 def _check_sheet(rows: int, columns: int) -> None:
     if rows > SHEET_ROWS or columns > SHEET_COLUMNS:
         raise VlmakeError(
-            f"{rows:,} rows, header included, of {columns:,} columns do not fit a sheet, which holds"
-            f" {SHEET_ROWS:,} rows of {SHEET_COLUMNS:,}; use --format csv"
+            f"a table of {counted(rows, 'row')}, header included, and {counted(columns, 'column')} does not fit"
+            f" a sheet, which holds {SHEET_ROWS:,} rows of {SHEET_COLUMNS:,}; use --format csv"
         )
 
 
@@ -148,24 +145,12 @@ def _long_cells(table: pa.Table) -> Iterator[tuple[int, str, str]]:
     """Yield sheet row, column and text of every cell that has to be cut."""
     for number, row in enumerate(_rows(table), 2):
         for name, value in zip(table.column_names, row, strict=True):
-            if isinstance(value, str) and utf16_units(value) > CELL_UNITS:
+            if isinstance(value, str) and is_long(value):
                 yield number, name, storable(value)
 
 
 def _shown(value: Cell) -> Cell:
-    """Return what a cell shows: a text whole, or its start and ``CUT_MARK``."""
-    if not isinstance(value, str) or utf16_units(value) <= CELL_UNITS:
-        return value
-    return start_of(storable(value), CELL_UNITS - len(CUT_MARK)) + CUT_MARK
-
-
-def _pieces(long_cells: Iterable[tuple[int, str, str]]) -> Iterator[tuple[int, str, int, str]]:
-    for row, column, text in long_cells:
-        part, rest = 1, text
-        while rest:
-            piece = start_of(rest)
-            yield row, column, part, piece
-            part, rest = part + 1, rest[len(piece) :]
+    return shown(value) if isinstance(value, str) and is_long(value) else value
 
 
 def _delimited(delimiter: str) -> Callable[[pa.Table, Path], int]:

@@ -10,8 +10,9 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlmake.data.tsv import TsvReader
-from vlmake.errors import VlmakeError, did_you_mean
+from vlmake.errors import VlmakeError, counted, did_you_mean
+from vlmake.tables.long_cells import CUT_MARK, WholeTexts
 from vlmake.tables.spreadsheets import first_sheet
 
 COLUMNS = ("index", "prediction")
@@ -31,8 +33,8 @@ OTHER_COLUMNS = ("status", "thinking", "question", "answer")
 Place = str
 """Where a record stands in its file, for error lines: ``line 7``, ``row 7``."""
 
-CameAs = Literal["text", "number", "boolean", "formula", "escaped"]
-"""What a prediction was in its file: text, or what another program made of a text."""
+CameAs = Literal["text", "number", "boolean", "formula", "escaped", "joined"]
+"""What a prediction was in its file: text, or what another program made of a text; joined: cut, and whole beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +54,24 @@ class Record:
 def read_predictions(path: Path) -> pd.DataFrame:
     """Return the predictions in ``path``, chosen by its ending: jsonl, json, csv, tsv, parquet or xlsx.
 
+    Returns and raises as ``predictions_of`` and ``read_records``.
+    """
+    return predictions_of(read_records(path), path)
+
+
+def predictions_of(records: Iterable[Record], path: Path) -> pd.DataFrame:
+    """Return the predictions in the records of a file, each index once.
+
     Returns:
         ``index`` (text, each once), ``prediction`` (text or None) and ``status``: the file's own where it has that
         column, else ok, empty (a text without characters other than blanks) or model_error (no prediction).
 
     Raises:
-        VlmakeError: An unreadable file (with the row), a missing column, a repeated index, another format.
+        VlmakeError: A repeated index, with both places in ``path``.
     """
     indices: dict[str, Place] = {}
     rows: list[tuple[str, str | None, str]] = []
-    for record in read_records(path):
+    for record in records:
         index = record.index
         assert index is not None  # read_records refuses such a row
         if index in indices:
@@ -194,7 +204,9 @@ def _read_csv(path: Path) -> Iterator[Record]:
             if not cells:
                 continue
             if len(cells) != len(header):
-                raise VlmakeError(f"{path}: row {number} has {len(cells)} cells and the header {len(header)}")
+                raise VlmakeError(
+                    f"{path}: row {number} has {counted(len(cells), 'cell')} and the header {len(header)}"
+                )
             yield _from_cells(f"row {number}", [cell or None for cell in cells], places)
     except csv.Error as error:
         raise VlmakeError(f"{path}: line {lines.line_num}: {error}") from None
@@ -235,9 +247,21 @@ def _read_xlsx(path: Path) -> Iterator[Record]:
     if not header:
         raise VlmakeError(f"{path}: no header: the first sheet is empty")
     places = _places(path, [str(cell.value) if cell.value is not None else "" for cell in header])
+    texts = cache(WholeTexts)
     for number, cells in enumerate(lines, 1):
         if any(cell.value is not None for cell in cells):
-            yield _from_sheet(f"row {number}", cells, places)
+            record = _from_sheet(f"row {number}", cells, places)
+            if any(str(getattr(record, name)).endswith(CUT_MARK) for name in places):
+                record = _joined(record, number + 1, texts(path), places)
+            yield record
+
+
+def _joined(record: Record, row: int, texts: WholeTexts, columns: Iterable[str]) -> Record:
+    """Return a row of vlmake's own export with the whole texts of its cut cells, as far as they are there."""
+    shown = {name: getattr(record, name) for name in columns}
+    whole = {name: texts.whole(row, name, text) for name, text in shown.items() if text is not None}
+    found = {name: text for name, text in whole.items() if text is not None}
+    return replace(record, **found, came_as="joined" if "prediction" in found else record.came_as)
 
 
 def _from_sheet(place: Place, cells: Sequence[Any], places: dict[str, int]) -> Record:
@@ -291,7 +315,7 @@ def _places(path: Path, header: Sequence[str]) -> dict[str, int]:
     _check_columns(path, names)
     for name in COLUMNS:
         if names.count(name) > 1:
-            raise VlmakeError(f"{path}: column '{name}' is there {names.count(name)} times")
+            raise VlmakeError(f"{path}: column '{name}' is there {counted(names.count(name), 'time')}")
     return {name: names.index(name) for name in (*COLUMNS, *OTHER_COLUMNS) if name in names}
 
 
@@ -299,7 +323,7 @@ def _check_columns(path: Path, names: Any, where: str = "") -> None:
     for column in COLUMNS:
         if column not in names:
             raise VlmakeError(
-                f"{path}: no '{column}'{where}{did_you_mean(column, names)}; there is: {', '.join(names)}"
+                f"{path}: no '{column}'{where}{did_you_mean(column, names)} (there is: {', '.join(names)})"
             )
 
 

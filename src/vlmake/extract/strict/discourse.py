@@ -1,11 +1,12 @@
 """How a text argues, in English or Chinese: its sentences, where it concludes, takes back, hedges and breaks off."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 _END = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)|[。！？]+[\"'」』)]*|…+(?=\s|$)|(?<=[\u3000-\u9fff])[!?]+|\n+")
 _INITIAL = re.compile(
-    r"(?:^|[\s.(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sgt|Lt|Col|Gen|Jr|Sr|No|vs|etc|approx|Fig|fig|e\.g|i\.e|Inc|Ltd"
+    r"(?:^|[\s.(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sgt|Lt|Col|Gen|Jr|Sr|No|vs|etc|approx|incl|excl|Est|Fig|fig|e\.g"
+    r"|i\.e|Inc|Ltd"
     r"|Co)$"
 )
 _NAME_BEFORE = re.compile(r"(?:^|\s)(?!Option\b|Choice\b|Answer\b)[A-Z][a-z]+\s$")
@@ -16,7 +17,8 @@ _ENUMERATION = re.compile(r"(?:^|\n)\s*\(?(?:\d{1,2}|[A-Za-z])$")
 CONCLUDES = re.compile(
     r"(?:(?<![\w'-])(?:so(?!\s+(?:that|far|much|many|on|as|well|called)\b)|thus|therefore|hence|consequently"
     r"|accordingly"
-    r"|ultimately|overall|in\s+(?:conclusion|summary|short)|in\s+total(?=,)|to\s+(?:sum\s+up|conclude)|all\s+in\s+all"
+    r"|ultimately|overall|in\s+(?:conclusion|summary|short|other\s+words)|in\s+total(?=,)|to\s+(?:sum\s+up"
+    r"|conclude)|all\s+in\s+all"
     r"|as\s+a\s+result|conclusion|verdict|result|summary)(?![\w'-])|→|⇒|=>|->|∴"
     r"|所以|因此|因而|综上(?:所述)?|(?<![事缘无])故(?![事意乡宫障])|可见|由此(?:可[见知])?|总之|总结|结论"
     r"|判断[:：]|答[:：])"
@@ -26,7 +28,8 @@ CONCLUDES = re.compile(
 _RETRACTS = re.compile(
     r"(?<!\w)(?:wait(?=\s*[,.…!—–-]|\s+no\b)|hold\s+on|hang\s+on|correction|on\s+second\s+thoughts?"
     r"|scratch\s+(?:that|the)"
-    r"|let\s+me\s+(?:re-?check|correct|re-?consider|re-?count|take\s+another\s+look|count\s+(?:again|them\s+again|that\s+again)|check\s+again|read\s+(?:it\s+)?again|look\s+(?:again|at\s+(?:that"
+    r"|let\s+me\s+(?:re-?check|correct|re-?consider|re-?count|take\s+another\s+look|count\s+(?:again|them\s+again"
+    r"|that\s+again)|check\s+again|read\s+(?:it\s+)?again|look\s+(?:again|at\s+(?:that"
     r"|it|this)))"
     r"|looking\s+(?:again|more\s+closely|closer)|reading\s+it\s+more\s+carefully|no,\s+wait|on\s+closer\s+(?:look"
     r"|inspection|examination)|I\s+meant?|oops|my\s+mistake|I\s+stand\s+corrected"
@@ -35,11 +38,23 @@ _RETRACTS = re.compile(
     r"|take\s+(?:it|that)\s+back))(?!\w)"
     r"|(?<=[.!?…]\s)actually,|更准确地说|哦不|仔细(?:看|一看)(?:的话)?|重新数一?[遍下]?|再数一?[遍下]|再看一?[眼下]"
     r"|(?:(?<=[,，。.…\s!?])|^)不对(?=[,，。.…\s])|(?:(?<=[,，。.…?])|^)不(?=[,，])|等等(?=[,，。.…])|等一下|更正"
-    r"|纠正一下|看错了?|说错了?|数错了?|算错了?",
+    r"|纠正一下|[看说算]错(?!误)了?|(?<!参)数错(?!误)了?",
     re.IGNORECASE,
 )
+_CORRECTS = re.compile(
+    r"(?<=[\w\"')\].!?…,;])\s*(?:[-–—]+\s*)?(?<![A-Za-z])(?:(?:oh|ah|hmm|well|sorry|wait)[,.]?\s+)?(?:no"
+    r"|nope)(?:\s*[,.:!…–—-]+\s*|\s+(?=it's\b|it\s+is\b|that's\b|sorry\b))"
+    r"(?:sorry|wait|pardon)?[,.:!]?\s*"
+    r"|\bor\s+rather,?\s+|\bmake\s+that\s+|\bI\s+mean,?\s+|[,–—-]\s*(?:well,?\s+)?actually,?\s+(?=it's\b"
+    r"|it\s+is\b|that's\b|[A-Z]\b)"
+    r"|[,;.…–—-]\s*sorry,?\s+(?:I\s+meant?\s+)?(?=[A-Z]\b|it's\b|it\s+is\b)"
+    r"|(?<=[,;.。?!…—-])\s*(?:哦|啊)?不[,。]\s*(?:应该?)?",
+    re.IGNORECASE,
+)
+_CORRECTION_WORDS = ("no", "rather", "mean", "make that", "actually", "sorry", "不")
 REFUSAL = re.compile(
-    r"\bsorry\b|\bI(?:\s+|')(?:can\s*not|can't|am\s+unable|m\s+unable|am\s+not\s+able|m\s+not\s+(?:able|sure)"
+    r"\bsorry\b(?!\s+(?:for|about)\s+(?:the|my|any|that)\b)|\bI(?:\s+|')(?:can\s*not|can't|am\s+unable|m\s+unable"
+    r"|am\s+not\s+able|m\s+not\s+(?:able|sure)"
     r"|don't\s+know|do\s+not\s+know"
     r"|don't\s+(?:see|have)\s+(?:an|any|the)\s+image|can\s+not)|\bunable\s+to\b"
     r"|\bcannot\s+(?:be\s+)?(?:determined?|tell|answer|see|identify|read|made\s+out|seen)"
@@ -62,10 +77,13 @@ HEDGE = re.compile(
     re.IGNORECASE,
 )
 _OPEN_WORD = re.compile(
-    r"(?<![\w'])(?:is|are|was|were|the|an|of|and|or|to|with|in|on|at|by|which|that|than|because|crosses|has)\s*$"
+    r"(?<![\w'])(?:is|are|was|were|the|an|(?:or|and|with|of|in|on|by)\s+a|of|and|or|to|with|in|on|at|by|which"
+    r"|that|than|because|crosses|has)\s*$"
     r"|(?<=[\u4e00-\u9fff])[是为在的和与]\s*$"
 )
+_OPEN_PAIR = re.compile(r"\w\s+(?:or|and)(?:\s+an?)?\s*$|[或和]\s*$")
 _SHORT = 24  # characters that a text has at least to be called broken off by its last word
+_OPEN_SIGN = re.compile(r"[,、，(=]$|(?<=[\s\d])[-+×*/]$")
 _OPEN_END = re.compile(r"[\w,、，(\-–+=×*/]\s*$")
 
 
@@ -105,6 +123,20 @@ def after_retraction(text: str) -> int | None:
     return place
 
 
+def after_correction(text: str, options: Mapping[str, str]) -> int | None:
+    """Return where a text goes on behind the last "…, no, …" or "or rather", where "no" is no option, or None."""
+    lower = text.lower()
+    if not any(word in lower for word in _CORRECTION_WORDS):
+        return None
+    if any(option.strip(" .").lower() in ("no", "不") for option in options.values()):
+        return None
+    place = None
+    for match in _CORRECTS.finditer(text):
+        if any(map(str.isalnum, text[: match.start()])):
+            place = match.end()
+    return place
+
+
 def breaks_off(text: str) -> bool:
     """Return whether a text of sentences ends in the middle of one."""
     line = text.rstrip().rpartition("\n")[2]
@@ -112,7 +144,7 @@ def breaks_off(text: str) -> bool:
         return False
     last = line[sentences(line)[-1][0] :] if line.strip() else ""
     has_more = len(sentences(text)) > 1 or (last.count(",") > 1 and not last.isascii() and len(last) > 20)
-    if re.search(r"[,、，(=]$|(?<=[\s\d])[-+×*/]$", line.rstrip()) or (_OPEN_WORD.search(line) and len(text) > _SHORT):
+    if _OPEN_SIGN.search(line.rstrip()) or _OPEN_PAIR.search(line) or (_OPEN_WORD.search(line) and len(text) > _SHORT):
         return True
     lines = [line for line in text.rstrip().split("\n") if line.strip()]
     if len(lines) > 1 and len(sentences(line)) == 1 and not re.search(r"[.。!?:;][\"')]*\s*$", lines[-2]):

@@ -9,6 +9,7 @@ import re
 from vlmake.extract.strict.clean import Plain, stripped
 from vlmake.extract.strict.discourse import CONCLUDES
 from vlmake.extract.strict.figures import ASKS_NUMBER, NUMBER, SHARE, figure_in
+from vlmake.extract.strict.frames_seen import maker_named, reason_given, thing_seen, value_of
 from vlmake.extract.strict.frames_zh import answer_in_chinese, is_chinese
 from vlmake.extract.strict.overlap import content, coverage, stem, word_set
 
@@ -35,7 +36,7 @@ _INSTRUMENT_VERBS = word_set("reads shows displays indicates says states")
 _AFTER_VERB = word_set(
     "painted colored coloured described identified known place called named labeled labelled titled written shown "
     "displayed given listed marked printed stated approximately about around roughly nearly exactly only just "
-    "indeed clearly probably likely most therefore thus also still currently like to be been made by of that as "
+    "indeed clearly probably likely most therefore thus also still currently like to be been have made by of that as "
     "due from"
 )
 _NO_VERB_IN_ANSWER = word_set("is are was were has have had because which but may might must can would")
@@ -71,9 +72,15 @@ _TAIL = re.compile(
     re.DOTALL,
 )
 _SCENE_TAIL = re.compile(
-    r"\s+(?:given|to\s+me|based\s+on)\b.*$|\s+(?:(?:in|on|of|from|within|at|behind|under|above|below|near|beside|inside|outside"
+    r"\s+(?:(?:in|on|of|from|within|at|behind|under|above|below|near|beside|inside|outside"
     r"|around|next\s+to|in\s+front\s+of)\s+(?:the|this|that)\s+(?:given\s+)?(?P<where>[\w\s'-]{2,40})|in\s+(?P<language>\w+)|(?:on|in|at|around)\s+(?:it|them|there)|(?:in|on|around|over)\s+(?:his|her"
     r"|their|its|one|both)\s+[\w\s]{2,24})[.]?$",
+    re.IGNORECASE,
+)
+_ROLE = re.compile(r"\s+as\s+(?:the\s+|an?\s+|its\s+)?([\w-]+)[.]?$", re.IGNORECASE)
+_ASIDE_TAIL = re.compile(
+    r"\s+(?:given|to\s+me|based\s+on|according\s+to|as\s+(?:shown|seen|indicated|displayed))\b.*$"
+    r"|\s+since\s+(?:it|there|they|he|she|the)\b.*$|,?\s+also\s+(?:known|called|referred)\b.*$|\s+and\s+(?:it\s+)?(?:is|was|are|were|has)\b.*$",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"\"([^\"\n]{1,200})\"|(?<!\w)'([^'\n]{1,200})'(?!\w)|「([^」\n]{1,200})」|《([^》\n]{1,200})》")
@@ -96,10 +103,15 @@ _BELONGS = re.compile(
     r"the\s+(?:category|word|words|name|number|letter|phrase|term|label|genre|city|country|year"
     r"|month)\s+(?:of\s+)?(?=[\"'A-Za-z\d])"
 )
+_SCENE_SUBJECT = re.compile(
+    r"(?:the|this|a)\s+(?:[\w-]+\s+)?(?:sign|chart|image|picture|photo|label|table|scale|thermometer|document|text|figure|graph|map|screen|display|receipt|menu)",
+    re.IGNORECASE,
+)
 _SHADE = re.compile(r"(?:light|dark|bright|deep|pale|off|navy|sky|very|lime|olive|mint|royal)\b", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"\b(?:colou?r|shape|size|material|genre|brand|nationality|flavou?r|pattern)\b", re.IGNORECASE)
 _MEASURED = re.compile(r"\s+(?:tall|long|wide|high|deep|thick|heavy|far|away)$", re.IGNORECASE)
 _BY = re.compile(r"\b(?:is|was|were|been)\s+\w+\s+by\s+")
+_WHEN = re.compile(r",?\s+(?:in|on|around|about|circa)\s+[^,.]{0,12}\d.*$")
 _DID_IT = re.compile(
     r"(?P<who>[^,.]{1,50}?)\s+(?:wrote|painted|made|created|directed|won|designed|took|drew|sang|said|did|built"
     r"|has|signed)\s+(?:it|this|that)\W*",
@@ -147,14 +159,18 @@ def answer_in(sentence: Plain, question: str, alone: bool = False) -> Plain | No
     plain = without_frame(sentence)
     if is_chinese(plain.text):
         return answer_in_chinese(plain, question, alone)
-    quoted = list(_QUOTED.finditer(plain.text))
+    quoted = [match for match in _QUOTED.finditer(plain.text) if match[0][1:-1] not in question]
     if len(quoted) == 1 and ASKS_WORDS.search(question):
         group = next(n for n in (1, 2, 3, 4) if quoted[0][n] is not None)
         return plain.part(*quoted[0].span(group))
     if (equation := _EQUATION.fullmatch(plain.text.rstrip(". "))) and not _ASKS_EQUATION.search(question):
         return stripped(plain.part(*equation.span("value")), _TRIM)
-    if number := figure_in(plain, question):
+    if number := figure_in(plain, question) or figure_in(sentence, question):
         return number
+    if thing := thing_seen(sentence, question) or maker_named(sentence, question) or reason_given(sentence, question):
+        return thing
+    if value := value_of(sentence, question):
+        return value
     pieces = [plain, *(plain.part(match.end(), len(plain.text)) for match in _LAST_CLAUSE.finditer(plain.text))]
     asked = content(question)
     for piece in reversed(pieces):
@@ -197,11 +213,13 @@ def _around_the_verb(
 ) -> Plain | None:
     """Return what stands behind the verb of a known subject, or before the verb where all behind it is known."""
     asked = content(question)
+    repeated = asked | {stem(_bare(word)) for word in question.split()}
     if _ASKS_WHO.search(question):
         if done := _DID_IT.fullmatch(plain.text):
             return plain.part(*done.span("who"))
         if by := _BY.search(plain.text):
-            return _rest(plain, by.end(), question)
+            when = _WHEN.search(plain.text, by.end())
+            return _rest(plain.part(0, when.start()) if when else plain, by.end(), question)
     if (
         len(words) > 2
         and _bare(words[0][0]) in ("it", "this", "that", "he", "she", "they")
@@ -210,7 +228,7 @@ def _around_the_verb(
     ):
         return _rest(plain, words[2].start(), question)
     if (pronoun := _PRONOUN.match(plain.text)) and (alone or asked & content(plain.text)):
-        return _rest(plain, _behind(plain, words, pronoun.end(), asked), question)
+        return _rest(plain, _behind(plain, words, pronoun.end(), repeated), question)
     verbs = [
         place for place, word in enumerate(words) if _bare(word[0]) in _VERBS and not (place and word[0][:1].isupper())
     ]
@@ -257,7 +275,7 @@ def _behind(plain: Plain, words: list[re.Match[str]], start: int, asked: frozens
 def _passed(word: str, asked: frozenset[str]) -> bool:
     """Return whether a word behind the verb still belongs to it: "is *called*", "is *holding*"."""
     bare = _bare(word)
-    return bare in _AFTER_VERB or stem(bare) in asked
+    return bare in _AFTER_VERB or (stem(bare) in asked and not word[:1].isupper())
 
 
 def _is_verb(word: str, question: str) -> bool:
@@ -279,7 +297,10 @@ def _is_verb(word: str, question: str) -> bool:
 def _rest(plain: Plain, start: int, question: str) -> Plain | None:
     """Return what a sentence says from ``start`` on, where that is one short phrase."""
     rest = plain.part(start, len(plain.text))
-    if lead := re.match(r"(?:(?:the\s+)?one\s+(?:for|of|in|with)\s+|(?:via|by)\s+|the\s+route\s+via\s+)", rest.text):
+    if lead := re.match(
+        r"(?:(?:that|those)\s+of\s+|(?:the\s+)?one\s+(?:for|of|in|with)\s+|(?:via|by|out\s+of)\s+|the\s+route\s+via\s+)",
+        rest.text,
+    ):
         rest = rest.part(lead.end(), len(rest.text))
     if (lead := _PREPOSITION.match(rest.text)) and not _ASKS_PLACE.search(question):
         rest = rest.part(lead.end(), len(rest.text))
@@ -303,6 +324,10 @@ def _rest(plain: Plain, start: int, question: str) -> Plain | None:
         return None
     if (relative := _RELATIVE.search(rest.text)) and relative.start() > 0:
         rest = rest.part(0, relative.start())
+    if (aside := _ASIDE_TAIL.search(rest.text)) and aside.start() > 0:
+        rest = rest.part(0, aside.start())
+    if (role := _ROLE.search(rest.text)) and role.start() > 0 and stem(role[1]) in content(question):
+        rest = rest.part(0, role.start())
     asked = content(question)
     while (tail := _SCENE_TAIL.search(rest.text)) and tail.start() > 0:
         if not content(tail["where"] or tail["language"] or "") <= asked:
@@ -315,7 +340,7 @@ def _rest(plain: Plain, start: int, question: str) -> Plain | None:
         rest = _attribute(rest, asked)
     words = rest.text.split()
     why = re.match(r"\W*why\b", question, re.IGNORECASE)
-    if not words or len(words) > _MANY or _NO_ANSWER.match(rest.text):
+    if not words or len(words) > _MANY or (_NO_ANSWER.match(rest.text) and not re.search(r"\bmean|\bstand", question)):
         return None
     if not why and any(word.strip(_TRIM).lower() in _NO_VERB_IN_ANSWER for word in words):
         return None
@@ -352,10 +377,11 @@ def _attribute(plain: Plain, asked: frozenset[str]) -> Plain:
 
 def _subject(plain: Plain, words: list[re.Match[str]], end: int, question: str) -> Plain | None:
     """Return the words before the verb as the answer."""
-    subject = stripped(plain.part(0, words[end].start()), _TRIM)
+    modal = end > 1 and _bare(words[end - 1][0]) in ("can", "could", "may", "will", "should", "must")
+    subject = stripped(plain.part(0, words[end - modal].start()), _TRIM)
     many = len(subject.text.split()) > _FEW or any(word.lower() in _NO_VERB_IN_ANSWER for word in subject.text.split())
     anyone = not content(subject.text) - _ANYONE - {"in", "on"} and not _ASKS_WHO.search(question)
-    return None if many or anyone else subject
+    return None if many or anyone or _SCENE_SUBJECT.fullmatch(subject.text) else subject
 
 
 def _is_given(word: str, asked: frozenset[str], question: str, first: bool) -> bool:

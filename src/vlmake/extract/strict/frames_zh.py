@@ -10,7 +10,7 @@ from vlmake.extract.strict.clean import Plain, stripped
 from vlmake.extract.strict.overlap import content, coverage
 
 _LEAD = re.compile(r"^\W*(?:(?:根据|按照|由|从)[^,]{1,40},\s*|(?:应该|应|所以|因此)(?=是|为))")
-_TAIL = re.compile(r"\s*(?:\([^()]*\)|,仅.*|,这.*|,因为.*)\s*[.。]?\s*$", re.DOTALL)
+_TAIL = re.compile(r"\s*(?:\([^()]*\)|,仅.*|,这(?![张幅个位只条本座家辆栋道]).*|,因为.*)\s*[.。]?\s*$", re.DOTALL)
 _WH = re.compile(
     r"什么(?:颜色|时候|地方)?|多少|几(?!乎)|哪(?:一?[个种位家年座些里儿款天月]|里"
     r"|儿)?(?:[\u4e00-\u9fff]{1,3}(?=的))?|谁|多长|多大|多高|多远|怎样|如何|为何"
@@ -19,6 +19,8 @@ _COPULA = re.compile(
     r"(?:的)?(?:是|为|叫做?|写着|写的是|显示为?|显示的是|读数为|标注为|等于|约为?|达到|(?:一共|总共|共|合计)(?:要|需)?(?:花费?了?|付了?|用了?)|共有|一共有|总共有|名叫"
     r"|名为|有(?!限|效|机|关|些|点|时|人)|位于|在(?=[\u4e00-\u9fff]{2}))[:\s]*"
 )
+_ALSO = re.compile("(?:又|也|俗|别|亦)(?:称|叫|名)[为作做]?$")  # another name of what has one already
+_BUSY = re.compile(r"正(?=在[^,。]{1,10}[里上中下旁边前后处]\S)|正在|(?<!现)在|正")
 _DOING = re.compile(r"(?:做|干)(?:什么|啥|嘛)")
 _PRONOUN = re.compile(
     r"(?:他|她|它|他们|她们|这|那|现在|目前|图中|图片中|画面中|照片中)(?:正在|在|是|有|为|共有|一共有|叫)"
@@ -27,7 +29,7 @@ _NUMBER = re.compile(r"[¥$€￥]?\d[\d,.]*\s?(?:[A-Za-z%°℃²³/]{1,6}|[\u4e
 _ASKS_NUMBER = re.compile(r"多少(?!号)|几|多[大长高远重]")
 _OPINION = re.compile(r"(?:我(?:认为|觉得|猜|想)|看起来|看上去|应该|应当|好像|似乎|大概)(?:应该)?(?:是|像|为)")
 _QUOTED = re.compile(r"[\"「《]([^\"「」《》\n]{1,200})[\"」》]")
-_ASKS_WORDS = re.compile(r"写|字|名|标题|叫|读|标语|口号|店|书")
+_ASKS_WORDS = re.compile(r"写|字|名|标题|叫|读|标语|口号|店|书|意思|翻译|词")
 _HEDGES = frozenset("应大概约共总正仅只")
 _TRIM = " \t\r\n\"'“”‘’「」《》.。!！,，;；:："
 _LONGEST_RUN = 8  # characters before a question word that an answer repeats
@@ -43,16 +45,17 @@ def is_chinese(text: str) -> bool:
 def answer_in_chinese(plain: Plain, question: str, alone: bool) -> Plain | None:
     """Return the answer that a Chinese sentence gives, or None; see ``vlmake.extract.strict.frames.answer_in``."""
     text = plain.text
+    named = [match for match in _QUOTED.finditer(text) if match[1] not in question]
+    if len(named) == 1 and _ASKS_WORDS.search(question) and not _ALSO.search(text[: named[0].start()]):
+        return plain.part(*named[0].span(1))
     if (tail := _TAIL.search(text)) and tail.start() > 0:
         plain = plain.part(0, tail.start())
     plain = _best_clause(stripped(plain, _TRIM), question)
     asked = question.replace("？", "?").replace("，", ",").strip()
     behind = ""
-    quoted = list(_QUOTED.finditer(plain.text))
-    if len(quoted) == 1 and _ASKS_WORDS.search(question):
-        return plain.part(*quoted[0].span(1))
-    if _DOING.search(asked) and (doing := re.search("正在|(?<!现)在|正", plain.text)):
-        return _unframed(plain.part(doing.end(), len(plain.text)), "", asked)
+    if _DOING.search(asked) and (doing := _BUSY.search(plain.text)):
+        what = plain.part(doing.end(), len(plain.text))
+        return stripped(what, _TRIM) if what.text.startswith("在") else _unframed(what, "", asked)
     if word := _WH.search(asked):
         before, behind = (
             re.split(r"[,\s]", asked[: word.start()])[-1][-_LONGEST_RUN:],

@@ -7,24 +7,31 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from vlmake.extract.strict.options import is_rejected, option_core, options_in
+from vlmake.extract.strict.options import option_core, options_in
+from vlmake.extract.strict.withheld import is_denied
 
 # "The answer is", "the best choice would be:", "I would go with", 答案是, 故选. What follows is the answer.
+_ALONE = r"(?=[\"'(\[]*(?:(?:option|choice|answer)\s+)?[\"'(\[]*[A-Z][\"')\]]*\s*(?:[.,;!(]|$))"  # a letter and no more
 DECLARATION = re.compile(
-    r"\b(?:answer|ans\b\.?|choice|option|selection|pick|(?:right|correct|best)\s+one)\b"
+    r"\b(?:(?:answer|ans\b\.?|choice|option|selection|pick|(?:right|correct|best)\s+one)\b"
     r"(?:\s+(?:to|for)\s+(?:the|this)\s+(?:\w+\s+)?(?:question|problem))?[\"']?\s*\]?\s*"
     r"(?:(?:is|was|would\s+be|should\s+be|must\s+be|will\s+be|could\s+be|has\s+to\s+be|appears\s+to\s+be"
     r"|seems\s+to\s+be|->|=>|→|=|:|[-–—](?=\s*[\"'(\[]?[A-Z][\"')\]]?\s*(?:[.,]|$)))\s*)+"
     r"(?:(?:that|indeed|clearly|definitely|most|likely|probably|therefore|thus|simply|still|now|actually)\s+)*"
-    r"|\bI(?:'d|'ll|\s+would|\s+will|\s+have\s+to|\s+must)?\s+(?:choose|chose|pick|select|go\s+with|vote\s+for"
-    r"|opt\s+for|say|guess)\s+"
-    r"|\b(?:leaves|leaving)\s+(?:us\s+with\s+|only\s+)*|\bonly\s+(?=[\"'(]?[A-Z][\"')]?\s+(?:remains|is\s+left"
+    r"|I(?:'d|'ll|\s+would|\s+will|\s+have\s+to|\s+must)?\s+(?:(?:choose|chose|pick|select|go\s+with|vote\s+for"
+    rf"|opt\s+for|say|guess)\s+|take\s+{_ALONE})"
+    rf"|(?:(?:going|go|went|settle|settling)\s+(?:with|for|on)|points?\s+to|lean(?:ing)?\s+towards?|my\s+(?:vote"
+    rf"|money|bet)\s+(?:is\s+on|goes\s+to))\s+{_ALONE}"
+    r"|only\s+(?:one|option|choice|candidate|possibility|suspect|person)\s+(?:left|remaining|possible)\s+(?:is"
+    r"|are)\s+"
+    r"|(?:leaves|leaving)\s+(?:us\s+with\s+|only\s+)*|only\s+(?=[\"'(]?[A-Z][\"')]?\s+(?:remains|is\s+left"
     r"|fits|is\s+possible))"
+    r"|(?:so|thus|therefore|hence)[,:]?\s+(?=[\"'(\[]*[A-Z][\"')\]]*\s*[.!]?\s*$))"
     r"|(?<=[.!?。])\s+(?=[\"'(\[]*[A-Z][\"')\]]*[.!]?\s*$)"
-    r"|\b(?:so|thus|therefore|hence)[,:]?\s+(?=[\"'(\[]*[A-Z][\"')\]]*\s*[.!]?\s*$)"
     r"|(?:(?<![不别没非未])(?:(?:正确|最终|最佳)的?(?:答案|选项|选择)|答案|选项|选择|回答|应该?选择?|我选择?"
     r"|故选择?|所以选择?|因此选择?|本题选择?|选)"
-    r"|的一项(?=应?[该当]?[是为])|正确的(?=应?[该当]?[是为])|剩下的?只?有?|只剩下?|我(?:认为|觉得|猜)(?=是|应该|选)|[(\[]答案[)\]])"
+    r"|的一项(?=应?[该当]?[是为])|正确的(?=应?[该当]?[是为])|剩下的?只?有?|只剩下?|我(?:认为|觉得|猜)(?=是|应该"
+    r"|选)|[(\[]答案[)\]])"
     r"[\s\"')\]]*(?:应该|应当|应)?\s*(?:(?:是|为|选|:|项)\s*)*",
     re.IGNORECASE,
 )
@@ -37,29 +44,37 @@ DECLARED_LETTER = re.compile(
 SEVERAL_TOGETHER = re.compile(r"\s*[\"'(\[]*(?P<letters>[A-Z]{2,8})(?![A-Za-z0-9_'-])")
 # A letter that names the right option from behind: "B is correct", 选项B是正确答案.
 BACKWARD = re.compile(
-    r"(?<!\w)(?<!\w')(?P<letter>[A-Z])(?:[\"')\]]{0,3}|[.):][^.\n]{0,60}?)\s*(?:(?:is|seems|appears\s+to\s+be"
-    r"|must\s+be|would\s+be|是|为)\s*)"
-    r"(?:(?:the|clearly|definitely|probably|therefore|indeed|most|likely|thus)\s+)*"
-    r"(?:correct|right|best|answer|accurate|appropriate|(?:more|most)\s+(?:likely|plausible|accurate|appropriate"
-    r"|suitable)|better|正确|对的|答案|最佳)"
-    r"|(?<!\w)(?P<fits>[A-Z])[\"')\]]{0,2}\s+(?:fits|matches|works|describes|explains)\s+(?:best|better|the|this"
-    r"|it)\b"
-    r"|(?<!\w)(?P<short>[A-Z])\s*(?:项|选项)?正确(?!答案|[的与吗])"
+    r"(?<!\w)(?<!\w')(?P<letter>[A-Z])(?:"
+    r"(?:[\"')\]]{0,3}|[.):][^.\n]{0,60}?)\s*(?:(?:is|seems|appears\s+to\s+be|must\s+be|would\s+be|是|为)\s*)"
+    r"(?:(?:the|my|clearly|definitely|probably|therefore|indeed|most|likely|thus|final|only|reasonable|logical"
+    r"|obvious|possible|closest)\s+)*"
+    r"(?:correct|right|best|answer|choice|pick|accurate|appropriate|(?:more|most)\s+(?:likely|plausible|accurate"
+    r"|appropriate|suitable)|better|正确|对的|答案|最佳)"
+    r"|[\"')\]]{0,2}\s+(?:(?:fits|matches|works|describes|explains)\s+(?:best|better|the|this|it)\b"
+    r"|(?:it\s+is|wins)(?=\s*(?:[.,;!]|$))|(?<=[,;.]\s[A-Z]\s)(?:is|does)(?=\s*(?:[.;!]|$)))"
+    r"|\s*(?:项|选项)?正确(?!答案|[的与吗]))"
+    r"|\bmak(?:es?|ing)\s+(?:it\s+(?:option\s+|choice\s+)?[\"'(\[]*(?P<so>[A-Z])[\"')\]]*(?=\s*(?:[.,;!]|$))"
+    r"|(?:(?:the\s+)?(?:option|choice|statement|answer)\s+)?[\"'(\[]?(?P<made>[A-Z])[\"')\]]?\s+(?:the\s+)?"
+    r"(?:right|correct|best|answer|only))"
 )
 LEADING = re.compile(
-    r"[^\w+#°%$€£-]*(?:(?:[Oo]ption|[Cc]hoice|选项)\s*[\"'(\[<]*(?P<named>[A-Za-z])(?=[\"')\]>,.:;]|\s+(?:because"
+    r"[^\w+#°%$€£-]*(?:(?:[Oo]ption(?![a-z])|[Cc]hoice(?![a-z])"
+    r"|选项)\s*[\"'(\[<]*(?P<named>[A-Za-z])(?=[\"')\]>,.:;]|\s+(?:because"
     r"|since|as|-|–|—)|\s*$|\n)"
-    r"|(?P<letter>[A-Z]|[a-z](?=[).]))(?:[\"')\]>]+[.:,、]?|[.:,、](?!\d)|\s*\n|\s*(?:[-–—]|\|)\s|\s+(?=(?:because"
+    r"|(?P<letter>[A-Z]|[a-z](?=[).]))(?:[\"')\]>]+[.:,、]?|[.:,、。](?!\d)|\s*\n|\s*(?:[-–—]|\|)\s|\s+(?=(?:because"
     r"|since|as\s+the)\b)|\s*[([]|\s*$))"
 )
 _LABEL = re.compile(r"(?<!\w)(?<!\w')\(?([A-Z])[\"')\]]{0,3}[.):、,]?\s*")
 # Where a bare letter names an option and is no article, initial or "Vitamin A".
 _BARE = re.compile(
     r"(?:(?<!\w)[(\[\"']\s*(?P<quoted>[A-Z]|(?<=\()[a-z](?=\)))\s*[)\]\"']"
-    r"|(?:^\s*|\b(?i:options?|choices?|letter|is|be|it's|that's|so|thus|therefore|hence|choose|pick|select|with"
+    r"|(?:^\s*|\b(?i:options?|choices?|statements?|letter|is|be|it's|that's|so|thus|therefore|hence|choose|pick|select|with"
     r"|say|answer"
     r"|probably|maybe|perhaps|definitely|certainly|guess|either|both|not|neither|leaves)\s*[,:]?\s*"
-    r"|(?<![A-Za-z])[:=>→⇒]\s*|\n\s*(?:[|-]\s*)?|[.!?。;]\s+|选项?\s*|(?<![向角点线边])[是为]\s*|排除\s*"
+    r"|(?<![A-Za-z])[:=>→⇒]\s*|:\s+(?=[A-Z][\"')\]]*\s*[.!]?\s*$)|\n\s*(?:[|-]\s*)?|[.!?。;]\s+|选项?\s*"
+    r"|(?<![向角点线边])[是为]\s*|排除\s*|(?:所以|因此|故)\s*(?=[A-Z]\s*(?:项|选项)?(?:是|为|错|对|正确|不|[,。.]|$))"
+    r"|\b(?i:but|eliminat(?:e|ed|ing)|discard(?:ed|ing)?|exclud(?:e|ed|ing)|rul(?:e|ed|ing)\s+out|reject(?:ed"
+    r"|ing)?|dismiss(?:ed|ing)?|cross(?:ed|ing)?\s+out)\s+(?:(?i:options?)\s+)?"
     r"|[,,、]\s*(?=[A-Z]\s*(?:项|选项)?(?:错|不|可以排除|正确))"
     r"|[\u4e00-\u9fff]\s?(?=[A-Z](?:\s*[、和与或及,]\s*[A-Z])+))"
     r"(?P<bare>[A-Z](?:\s*(?:,|、|/|&|和|与|或|及|(?:,\s*)?\band\b|(?:,\s*)?\bor\b|\bnor\b)\s*(?:(?i:options?)\s+"
@@ -67,9 +82,14 @@ _BARE = re.compile(
     r"(?![A-Za-z0-9_'-])"
 )
 _GOES_ON = (
-    r"because|since|as|for|due|and|or|but|which|with|based|given|rather|not|is|was|would|seems|from|if|makes|can"
-    r"|could|doesn't|isn't|does"
-    r"|has|shows|fits|matches|in\s+(?:this|the)"
+    r"because|since|as|for|due|and|or|but|which|with|based|given|rather|instead|not|is|was|were|would|will|seems"
+    r"|from|if|unless"
+    r"|makes|can|could|should|must|may|might|doesn't|isn't|wasn't|can't|does|did|has|had|have|shows|fits|matches"
+    r"|at|by|on|to|too"
+    r"|after|before|when|where|while|whereas|although|though|according|considering|here|again|then|than|therefore"
+    r"|thus|so|also|only|still|now|over"
+    r"|until|into|out|up|it|that|this|these|those|there|they|we|you|I|contradicts|fails|describes|explains|says"
+    r"|states|refers|in\s+(?:this|the)"
 )
 _ARTICLE_AFTER = re.compile(rf"(?:[ \t]+|[ \t]*\n[ \t]*(?=[a-z]))(?!(?:{_GOES_ON})\b)(?:[a-z]|[A-Z]\w)")
 _MORE_LETTERS = re.compile(
@@ -120,7 +140,7 @@ def letters_in(text: str, options: Mapping[str, str]) -> Iterator[LetterMention]
             continue
         letters = [letter.upper() for letter in _CAPITAL.findall(match[group])]
         if letters and all(letter in options for letter in letters):
-            yield LetterMention("".join(dict.fromkeys(letters)), start, end, is_rejected(text, start, end))
+            yield LetterMention("".join(dict.fromkeys(letters)), start, end, is_denied(text, start, end))
 
 
 def letters_outside(text: str, options: Mapping[str, str]) -> Iterator[LetterMention]:

@@ -1,4 +1,4 @@
-"""Finding the texts of options in a prediction, and telling whether a mention is a rejection."""
+"""Finding the texts of options in a prediction."""
 
 import re
 from collections.abc import Mapping
@@ -6,41 +6,28 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from vlmake.extract.strict.clean import Plain, clean, maths, unmarked
+from vlmake.extract.strict.compounds import compounds_in
+from vlmake.extract.strict.withheld import is_denied, is_denied_behind
 
 _ARTICLE = re.compile(r"(?:an?|the)\s+", re.IGNORECASE)
-_NOT_BEFORE = re.compile(
-    r"(?:\b(?:not|never|nor|neither|no|without|rather\s+than|instead\s+of|except|excludes?|excluding|eliminates?"
-    r"|eliminating|discard|discards"
-    r"|rules?\s+out|ruling\s+out|ruled\s+out|\w+n't(?:\s+(?:be|choose|pick|say|think\s+it\s+is))?|cannot\s+be"
-    r"|unlike|than)"
-    r"|不是|并非|不选|不应选|不能选|不应该选|可?排除|而非|不为|不会是|没有|非|不属于|不像|误选)\s*"
-    r"(?:(?:an?|the|any|be|in|on|to|at|of|option|choice|answer|letter|选项|了|探究)\s*){0,3}[\"'(\[]*$",
-    re.IGNORECASE,
-)
-_NOT_AFTER = re.compile(
-    r"[\"')\]]*\s*(?:选项)?\s*(?:"
-    r"(?:(?:is|are|was|were|can\s+be|could\s+be|must\s+be|should\s+be|seems?|looks?)\s+(?:therefore\s+|clearly\s+"
-    r"|also\s+|the\s+)?)?"
-    r"(?:incorrect|wrong|false|ruled\s+out|eliminated|excluded|impossible|not\s+(?:correct|right|possible|visible"
-    r"|present|mentioned))\b"
-    r"|(?:\s(?:makes?|made)\s+no\s+sense|contradicts?)\b"
-    r"|(?:is|are|was|were)\s+(?:clearly\s+|certainly\s+|definitely\s+)?not\b|isn't|aren't|wasn't|can't\s+be"
-    r"|cannot\s+be|does\s+not|doesn't"
-    r"|也?(?:项|选项)?(?:中的.{1,12})?(?:均|都|也)?(?:是|为)?(?:错误|错(?=[,.。、;)]|$)|不正确|不对|错的|不符|不是"
-    r"|可以排除|被排除|排除))",
-    re.IGNORECASE,
-)
 _UP_TO_TWENTY = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty"
 )
 _DIGITS = {word: str(number) for number, word in enumerate(_UP_TO_TWENTY.split())}
 _NUMERALS = {"两": "2"} | {sign: str(number) for number, sign in enumerate("一二三四五六七八九十", 1)}
+_COLOURS = {
+    "red": "红色", "orange": "橙色", "yellow": "黄色", "green": "绿色", "blue": "蓝色", "purple": "紫色",
+    "pink": "粉色", "brown": "棕色", "black": "黑色", "white": "白色", "gray": "灰色", "left": "左边", "right": "右边",
+}  # fmt: skip
+_TRANSLATED = _COLOURS | {chinese: english for english, chinese in _COLOURS.items()}
 _LEADING_NUMBER = re.compile(r"\d+(?![\d.,:/])|[一二两三四五六七八九十](?![一二三四五六七八九十百千万几点])")
 _LISTED = re.compile(r"\s*(?:,?\s*(?:or|nor)\b|、|和|或|及)\s*(?:an?\s+|the\s+)?", re.IGNORECASE)
+_JOINED = re.compile(r"\s*(?:(?:and|or|nor)\b|和|及|与|、)\s*(?:an?\s+|the\s+)?", re.IGNORECASE)
+_VERDICTS = frozenset(("no", "yes", "是", "否", "对", "错", "有", "不是", "没有"))
+_VERDICT_ENDS = re.compile(r"的?\s*(?:[.,;:!?。)\]\"'\n–—]|-\s|$)")
 _WORDS = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*")  # nothing there to clean
 _LETTERS = re.compile("[A-Z]{1,2}")
-_REACH = 48  # characters before a mention in which a negation can stand
 _LONGEST_NUMBER = 24  # characters of a text that may be a number in words
 _ONLY_ARTICLES = frozenset({"", "a", "an", "the", "i"})
 
@@ -64,9 +51,11 @@ def option_core(text: str) -> str:
 
 @lru_cache(maxsize=65536)
 def _spellings(core: str) -> tuple[str, ...]:
-    """Return how else a core is written: "three" for 3, 三本 for 3本."""
+    """Return how else a core is written: "three" for 3, 三本 for 3本, 黄色 for yellow."""
     if core in _DIGITS:
         return (_DIGITS[core],)
+    if core in _TRANSLATED:
+        return (_TRANSLATED[core],)
     number = _LEADING_NUMBER.match(core)
     if not number and len(core) > 3 and core.isascii() and core.isalpha():
         return (core.removesuffix("s") if core.endswith("s") and not core.endswith("ss") else f"{core}s",)
@@ -88,7 +77,7 @@ def lowered(text: str) -> str:
 
 def are_letters(options: Mapping[str, str]) -> bool:
     """Return whether an option's text is itself a letter or two ("AB"), so that a letter may be meant as a text."""
-    return any(_LETTERS.fullmatch(option) for option in options.values())
+    return any(len(option) < 3 and _LETTERS.fullmatch(option) for option in options.values())
 
 
 def options_in(text: str, options: Mapping[str, str], rejected: bool = False) -> list[Mention]:
@@ -102,20 +91,26 @@ def options_in(text: str, options: Mapping[str, str], rejected: bool = False) ->
     found: list[tuple[Mention, bool]] = []
     cores = [(option_core(option), letter) for letter, option in options.items()]
     if are_letters(options):  # only as they are written: A is no article there
-        lower = "".join(" " if letter.islower() else letter for letter in text)
+        lower = text
         cores = [(option, letter) for letter, option in options.items()]
     known = {core for core, _ in cores}
     cores += [(other, letter) for core, letter in cores for other in _spellings(core) if other not in known]
+    for start, end in compounds_in(lower, known):
+        claimed[start:end] = b"\x01" * (end - start)
     for core in sorted({core for core, _ in cores if core not in _ONLY_ARTICLES}, key=lambda core: (-len(core), core)):
         start = lower.find(core)
         while start >= 0:
             end = start + len(core)
-            if _is_word(lower, start, end) and not any(claimed[start:end]):
+            if _is_word(lower, start, end) and not any(claimed[start:end]) and _is_said(core, lower, start, end):
                 claimed[start:end] = b"\x01" * len(core)
-                denied = is_rejected(text, start, end)
+                denied = is_denied(text, start, end)
                 found += [(Mention(letter, start, end), denied) for other, letter in cores if other == core]
             start = lower.find(core, end)
     found.sort(key=lambda entry: (entry[0].start, entry[0].letter))
+    for place in range(len(found) - 1, 0, -1):  # "wheat and corn don't grow" denies both
+        (earlier, denied), (later, _) = found[place - 1], found[place]
+        if not denied and _JOINED.fullmatch(text, earlier.end, later.start) and is_denied_behind(text, later.end):
+            found[place - 1] = (earlier, True)
     kept, before, was_denied = [], 0, False
     for mention, denied in found:
         # "not London or Rome" denies both
@@ -136,10 +131,12 @@ def option_named_by(text: str, options: Mapping[str, str]) -> str | None:
     return letters[0] if len(letters) == 1 else None
 
 
-def is_rejected(text: str, start: int, end: int) -> bool:
-    """Return whether the mention ``text[start:end]`` is denied: "not B", "B is wrong", 不选B."""
-    before = text[max(0, start - _REACH) : start]
-    return _NOT_BEFORE.search(before) is not None or _NOT_AFTER.match(text, end) is not None
+def _is_said(core: str, text: str, start: int, end: int) -> bool:
+    """Return whether a yes or no is a verdict and not a word of the sentence: "no trend", 是否."""
+    if core not in _VERDICTS:
+        return True
+    inside = not core.isascii() and _is_cjk(text[start - 1 : start] or " ")
+    return not inside and _VERDICT_ENDS.match(text, end) is not None
 
 
 def _is_word(text: str, start: int, end: int) -> bool:

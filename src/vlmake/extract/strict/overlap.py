@@ -5,6 +5,8 @@ from functools import lru_cache
 
 _TOKEN = re.compile(r"[A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f'-]*|\d[\d.,:/-]*|[\u4e00-\u9fff]")
 
+_LATIN = re.compile(r"[a-z']+")
+
 
 def word_set(text: str) -> frozenset[str]:
     """Return the words of a text that lists them."""
@@ -53,6 +55,12 @@ _IRREGULAR = {
 
 
 @lru_cache(maxsize=4096)
+def words_in(text: str) -> frozenset[str]:
+    """Return the words of a text in lower case, Latin letters only; a cheap look at what it may hold."""
+    return frozenset(_LATIN.findall(text.lower()))
+
+
+@lru_cache(maxsize=4096)
 def content(text: str) -> frozenset[str]:
     """Return what a text is about: stems of English words, numbers, and Chinese characters, function words left out."""
     found = set()
@@ -76,7 +84,7 @@ def stem(word: str) -> str:
     word = word.lower().removesuffix("'s").strip("'-.,:")
     word = _IRREGULAR.get(word, word)
     for ending, least in (("ings", 7), ("ing", 6), ("ied", 5), ("ies", 5), ("ed", 5), ("es", 5), ("s", 4)):
-        if word.endswith(ending) and len(word) >= least and not word.endswith("ss"):
+        if word.endswith(ending) and len(word) >= least and not word.endswith(("ss", "eed")):
             word = word[: -len(ending)] + ("y" if ending in ("ied", "ies") else "")
             break
     if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":

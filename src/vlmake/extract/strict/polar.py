@@ -39,7 +39,7 @@ _ASKED_COUNT = re.compile(
     re.IGNORECASE,
 )
 _STATED_COUNT = re.compile(
-    rf"^\W*(?:(?:according\s+to|in|on|from)\s+the\s+[\w\s]{{2,30}},?\s+)?(?:there\s+(?:is|are)|I\s+(?:can\s+)?(?:count|see)|(?:the\s+)?\w+\s+(?:has|have|shows|contains)|a\s+total\s+of)"
+    rf"^\W*(?:(?:according\s+to|in|on|from)\s+the\s+[\w\s]{{2,30}},?\s+)?(?:there\s+(?:is|are)|I\s+(?:can\s+)?(?:only\s+)?(?:count|see)|(?:the\s+)?\w+\s+(?:has|have|shows|contains)|a\s+total\s+of)"
     rf"\s+(?:only\s+|exactly\s+|just\s+)?(?P<count>{_COUNT})(?![\w.,-])\s+(?P<phrase>[\w\s-]{{1,40}})",
     re.IGNORECASE,
 )
@@ -53,8 +53,9 @@ _KEY = re.compile(
     r"\b(?P<first>\w{1,8})\s+(?:for|means|=)\s+(?P<one>yes|no)\b[\s,;]*(?:and|or)?\s*(?P<second>\w{1,8})\s+(?:for|means|=)\s+(?:yes|no)\b",
     re.IGNORECASE,
 )
-_RELATIONS = re.compile(
-    r"\b(?P<relation>on\s+top\s+of|in\s+front\s+of|next\s+to|to\s+the\s+left\s+of|to\s+the\s+right\s+of|on|in|under|underneath"
+LISTED = re.compile(r"(?<!\w)\(?(?P<letter>[A-Z])[).:、]\s*(?P<word>yes|no)\b", re.IGNORECASE)
+RELATED = re.compile(
+    r"\b(?P<relation>on\s+top\s+of|on\s+the\s+(?:left|right)(?:-hand)?(?:\s+side)?\s+of|in\s+front\s+of|next\s+to|(?:to\s+the\s+)?(?:left|right)\s+of|on|in|under|underneath"
     r"|beneath|below|above|over|behind|beside|near|inside|outside|between)\s+(?:the|a|an|his|her|its|their)\s+(?P<place>[a-z]+)\b",
     re.IGNORECASE,
 )
@@ -94,7 +95,10 @@ def not_seen(text: str, words: frozenset[str]) -> re.Match[str] | None:
 
 
 def coded(text: str, question: str) -> str | None:
-    """Return what a code of the question stands for: "Reply with 1 for yes or 0 for no"."""
+    """Return what a code of the question stands for: "Reply with 1 for yes or 0 for no", "A. Yes B. No"."""
+    listed = {match["letter"].upper(): match["word"].title() for match in LISTED.finditer(question)}
+    if len(set(listed.values())) == 2:
+        return listed.get(text.strip(" .()[]:\"'").upper())
     key = _KEY.search(question)
     said = text.strip(" .\"'").lower()
     if not key or said not in (key["first"].lower(), key["second"].lower()):
@@ -105,8 +109,8 @@ def coded(text: str, question: str) -> str | None:
 
 def placed_elsewhere(sentence: str, question: str) -> bool:
     """Return whether a sentence places a thing otherwise than the question: under the table, not on it."""
-    asked = {match["place"].lower(): _relation(match) for match in _RELATIONS.finditer(question)}
-    said = {match["place"].lower(): _relation(match) for match in _RELATIONS.finditer(sentence)}
+    asked = {match["place"].lower(): _relation(match) for match in RELATED.finditer(question)}
+    said = {match["place"].lower(): _relation(match) for match in RELATED.finditer(sentence)}
     return any(
         place in said and said[place] != relation and not any({relation, said[place]} <= group for group in _ALIKE)
         for place, relation in asked.items()
@@ -124,7 +128,8 @@ def swapped(sentence: str, question: str) -> bool:
 
 
 def _relation(match: re.Match[str]) -> str:
-    return " ".join(match["relation"].lower().split())
+    side = re.search("left|right", match["relation"], re.IGNORECASE)
+    return f"to the {side[0].lower()} of" if side else " ".join(match["relation"].lower().split())
 
 
 def _number(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from vlmake.extract.strict.clean import Plain, clean, stripped, unmarked
 
-_PLAIN = re.compile(r"[A-Za-z0-9 .,;:!?'()-]*")
+_PLAIN = re.compile(r"(?!\s*-\s)(?!Q:)[A-Za-z0-9 .,;:!?'()-]*")
 _THOUGHTS = r"(?:think|thinking|thought|thoughts|reasoning|reason|reflection|analysis|scratchpad|seed:think)"
 _OPEN_THOUGHT = re.compile(
     rf"<\|?{_THOUGHTS}\|?>|◁think▷|<\|begin_of_thought\|>|\[THINK\]|<\|channel\|>analysis<\|message\|>", re.IGNORECASE
@@ -36,10 +36,18 @@ _OWN_TURN = re.compile(
     r"|#{1,4}\s*(?:assistant|response|answer|output)\s*:|(?:assistant|gpt|bot|助手|助理|模型)\s*[:：])",
     re.IGNORECASE,
 )
+# "Q: … A: …": the model repeats what was asked; a list "A: … B: …" is none.
+_ASKED_AND_ANSWERED = re.compile(
+    r"\s*\**(?:Q|Question|问题?)\**\s*[:：]\**\s*[^\n]{3,600}?(?:[?？]\s*|\n\s*)\**(?:A|Answer"
+    r"|答案?)\**\s*[:：]\**(?=\s*\S)(?!.*\bB\s*[:：.)])",
+    re.IGNORECASE | re.DOTALL,
+)
 _OWN_REPLY = re.compile(r"\n[ \t]*(?:#{1,4}\s*)?(?:assistant|gpt|response|助手)\s*[:：]", re.IGNORECASE)
 
 _FIELD = re.compile(
-    r"[\"'](?:final[_ ]?answer|answer|choice|prediction|option|result|答案|选项)[\"']\s*:\s*"
+    r"[\"'](?:(?:final|correct|my|selected|chosen|predicted)?[_ ]?(?:answer|option|choice|letter)|prediction"
+    r"|result|final|response|conclusion"
+    r"|selection|(?:最终|正确)?(?:答案|选项)|结论)[\"']\s*:\s*"
     r"(?:\"(?P<double>[^\"\n]*)\"|'(?P<single>[^'\n]*)'|(?P<bare>[^\s\"',{}\[\]]+))",
     re.IGNORECASE,
 )
@@ -103,6 +111,8 @@ def _own_turn(plain: Plain) -> Plain:
     """Return the model's own turn, without its name and without the turns that follow it."""
     if own := _OWN_TURN.match(plain.text):
         plain = plain.part(own.end(), len(plain.text))
+    if asked := _ASKED_AND_ANSWERED.match(plain.text):
+        plain = plain.part(asked.end(), len(plain.text))
     for turn in _NEXT_TURN.finditer(plain.text):
         before = plain.text[: turn.start()].strip()
         if any(map(str.isalnum, before)) and before[-1] not in ":：":

@@ -6,32 +6,23 @@ from functools import lru_cache
 
 from vlmake.extract.answer import Extraction, unresolved
 from vlmake.extract.strict.clean import Plain
+from vlmake.extract.strict.compounds import compounds_in
 from vlmake.extract.strict.confidence import found
 from vlmake.extract.strict.discourse import CONCLUDES, HEDGE, breaks_off, sentences
 from vlmake.extract.strict.letters import letters_outside
-from vlmake.extract.strict.options import Mention, are_letters, option_core, options_in
+from vlmake.extract.strict.options import Mention, are_letters, option_core, option_named_by, options_in
 from vlmake.extract.strict.overlap import content, coverage
+from vlmake.extract.strict.verdicts import LABELLED_LINE
 
-LABELLED_LINE = re.compile(
-    r"^[ \t]*(?:[-*•]|\d+[.)])?[ \t]*(?:\|[ \t]*|(?:Option|Choice|选项)[ \t]*)?\(?(?P<letter>[A-Z])(?:[).:、|]"
-    r"|[ \t]*[|:–—-])(?P<rest>[^\n]*)",
-    re.MULTILINE,
-)
-INLINE_MARK = re.compile(
-    r"(?<!\w)(?P<letter>[A-Z])\s*[:=]\s*(?P<rest>(?<=[:= ])(?:yes|no|true|false|correct|incorrect|wrong|✅|❌|√|×"
-    r"|对|错|正确|错误)(?!\w))",
+_LABELLED_END = re.compile(r"^[^:]{1,32}:\s*(?P<said>[^:\n]{1,60}?)[.。!]?\s*$")  # "Next: 32."
+_IDENTIFIES = re.compile(  # "This is typical of", "All of this points to"
+    r"\b(?:this|that|these|it|all\s+(?:of\s+)?this)\b[^.]{0,40}?\b(?:typical|characteristic|consistent\s+with"
+    r"|indicat\w+|points?\s+to|identif\w+|correspond\w*)\b",
     re.IGNORECASE,
 )
-_RIGHT = re.compile(
-    r"[✅✔✓☑√]|(?<!not )(?<!in)\bcorrect\b|\btrue\b|[:：|–—-]\s*yes\b|(?<!不)正确|(?<!不)符合(?!题意的是)",
-    re.IGNORECASE,
-)
-_WRONG = re.compile(
-    r"[❌✘✗✖×]|\bnot\b|n't\b|\bincorrect\b|\bwrong\b|\bfalse\b|[:：|–—-]\s*no\b|错|不|没有|\bno\b|\bnobody\b",
-    re.IGNORECASE,
-)
+_ARTICLES = re.compile(r"\b(?:an?|the)\s+", re.IGNORECASE)
 _ITEM = re.compile(r"^[ \t]*(?:[-|]|\d+[.)])[ \t]*[^\n]*", re.MULTILINE)
-_SUBORDINATE = re.compile(
+SUBORDINATE = re.compile(
     r"^\W*(?:although|though|while|whereas|since|as|because|if|unlike|even\s+though|compared\s+(?:to|with)|虽然"
     r"|尽管|因为|由于|如果)[^,]{3,200}?,\s*",
     re.IGNORECASE,
@@ -39,7 +30,11 @@ _SUBORDINATE = re.compile(
 _NEGATED_QUESTION = re.compile(
     r"\bnot\b|n't\b|\bexcept\b|\bfalse\b|\bincorrect\b|\bleast\b|\bnever\b|不|错误|除了|没有|哪项错", re.IGNORECASE
 )
-_NEGATED = re.compile(r"\bnot\b|n't\b|\bno\b|\bneither\b|不|没|\bor\b|\beither\b", re.IGNORECASE)
+_NEGATED = re.compile(
+    r"\bnot\b|n't\b|\b(?:hardly|scarcely|doubt|unlikely|impossible|never|far\s+from|if|unless)\b|\bno\b"
+    r"|\bneither\b|不|没|\bor\b|\beither\b",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:,\d{3})*(?:\.\d+)?")
 _SCALES = {"thousand": 1e3, "k": 1e3, "million": 1e6, "billion": 1e9, "万": 1e4, "亿": 1e8}
 _SCALE = re.compile(r"\s*(thousand|million|billion|k\b|万|亿)", re.IGNORECASE)
@@ -76,6 +71,12 @@ def in_a_sentence(plain: Plain, options: Mapping[str, str], question: str | None
     if not said:
         return None
     last = said[-1][2] if said[-1][0] == spans[-1][0] else None
+    labelled = _LABELLED_END.match(text[slice(*spans[-1])])
+    if labelled and (named := option_named_by(labelled["said"], options)):
+        start, end = labelled.span("said")
+        return found(named, "last_sentence", plain, spans[-1][0] + start, spans[-1][0] + end)
+    if last and _IDENTIFIES.search(text, *spans[-1]):
+        return _extraction(plain, last, "last_sentence")
     if last and all(mention.letter == last.letter for _, _, mention in said):
         return _extraction(plain, last, "last_sentence")
     asked = _asked(question, options)
@@ -131,12 +132,28 @@ def _concluded(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
             return _extraction(plain, mention, "concluded")
         if _named(text[match.end() : end], options):
             return None
+        if letter := _said_in_words(text[match.end() : end], options):
+            return found(letter, "concluded", plain, match.end(), end)
     return None
+
+
+def _said_in_words(clause: str, options: Mapping[str, str]) -> str | None:
+    """Return the one option that a clause says but for articles ("a decrease, then an increase"), or in its words."""
+    if _NEGATED.search(clause) or options_in(clause, options, rejected=True):
+        return None
+    said = _ARTICLES.sub("", clause.lower())
+    cores = {letter: _ARTICLES.sub("", option_core(option)) for letter, option in options.items()}
+    whole = [letter for letter, core in cores.items() if " " in core and core in said]
+    if whole:
+        return whole[0] if len(whole) == 1 else None
+    words = content(clause)
+    every = [letter for letter, option in options.items() if len(content(option)) > 1 and content(option) <= words]
+    return every[0] if len(every) == 1 else None
 
 
 def _only_option(text: str, start: int, end: int, options: Mapping[str, str]) -> Mention | None:
     """Return the one option that a sentence names and does not reject, by letter or by text."""
-    begin = _SUBORDINATE.match(text[start:end])
+    begin = SUBORDINATE.match(text[start:end])
     start += begin.end() if begin else 0
     mentions = _named(text[start:end], options)
     if len({mention.letter for mention in mentions}) != 1:
@@ -156,23 +173,6 @@ def _named(sentence: str, options: Mapping[str, str]) -> list[Mention]:
 
 def _extraction(plain: Plain, mention: Mention, rule: str) -> Extraction:
     return found(mention.letter, rule, plain, mention.start, mention.end)
-
-
-def marked_line(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
-    """Return the option whose line alone is marked as right, where every option has its line ("B: ✅", "C: no")."""
-    lines = {match["letter"]: match for match in LABELLED_LINE.finditer(plain.text) if match["letter"] in options}
-    for match in INLINE_MARK.finditer(plain.text):
-        if match["letter"] in options:
-            lines.setdefault(match["letter"], match)
-    if len(lines) < max(2, len(options) - 1):
-        return None
-    right = [
-        letter for letter, line in lines.items() if _RIGHT.search(line["rest"]) and not _WRONG.search(line["rest"])
-    ]
-    wrong = [letter for letter, line in lines.items() if _WRONG.search(line["rest"]) and letter not in right]
-    if len(right) != 1 or len(wrong) != len(lines) - 1:
-        return None
-    return found(right[0], "marked", plain, *lines[right[0]].span("letter"))
 
 
 def only_number(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
@@ -208,6 +208,8 @@ def distinctive(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
     if len(text.split()) > _SHORT or len(sentences(text)) > 1 or _NEGATED.search(text) or not text.isascii():
         return None
     words = {letter: content(option) for letter, option in options.items()}
+    if compounds_in(text.lower(), {option_core(option) for option in options.values()}):
+        return None
     if any(option_core(option).isdigit() for option in options.values()):
         return None
     said = content(text)

@@ -57,6 +57,24 @@ _QUOTED = re.compile(r"[\"「《][^\"「」《》\n]{1,200}[\"」》]")
 _ASKS_TIME = re.compile(r"\bwhat\s+time\b|\bwhen\b|几点", re.IGNORECASE)
 _TIME = re.compile(r"\d{1,2}:\d\d|\b\d{1,2}\s?[ap]\.?m\b", re.IGNORECASE)
 _MANY_WORDS = 10
+_PARTICIPLE = re.compile(r"[a-z]+ed|written|visible|shown|seen|given|readable|legible|hidden")
+_ASKS_A_NAME = re.compile(
+    r"\b(?:name|title|brand|number|author|word|words|text|says?|said|read|reads|written|date|year|price|score|code|password|address|logo"
+    r"|slogan|headline)\b|名|写|标题|号码|作者|多少|什么字",
+    re.IGNORECASE,
+)
+_AT_A_PLACE = re.compile(
+    r"\b(?:is|are|was|were|written|printed|shown|located|displayed|placed|found|engraved|painted|visible)\s+(?:clearly\s+)?"
+    r"(?:in|on|at|under|above|below|near|behind|beside|inside|along|across|around|to|with|by)\s+$",
+    re.IGNORECASE,
+)
+_ASKS_PLACE = re.compile(
+    r"\b(?:where|when|how|location|located|position|place|side|part|page|corner|whom?)\b|哪|何处|位置"
+    r"|\b(?:in|on|at|by|with|under|near|to|from)\s*[?]?\s*$",
+    re.IGNORECASE,
+)
+_PLACE = re.compile(r"(?:in|on|at|above|below|under|near|behind|beside|inside|next\s+to)\s+(?:the|an?|its|his|her)\b")
+_PLACE_ZH = re.compile(r"(?:[上下左右中里内外前后]|角|边|部|侧|处|面|旁|方)$")
 
 
 def fits(part: Plain, sentence: Plain, question: str) -> bool:
@@ -75,17 +93,22 @@ def fits(part: Plain, sentence: Plain, question: str) -> bool:
         return False
     if len(text.split()) > _MANY_WORDS or text.count('"') % 2 or any(text.count(a) != text.count(b) for a, b in _PAIRS):
         return False
-    if _quoted(part, sentence) and len(_QUOTED.findall(sentence.text)) < 2:
+    quotations = [said for said in _QUOTED.findall(sentence.text) if said[1:-1] not in question]
+    if _quoted(part, sentence) and len(quotations) < 2:
         return of_the_kind(text, question)
     if not re.match(r"\W*why\b|为什么|为何", question, re.IGNORECASE) and (
         _STATES.search(text) or _LOOSE_START.match(text) or _LOOSE_END.search(text)
     ):
         return False
-    if len(_LOOSE_QUOTE.findall(text)) % 2 or (len(_QUOTED.findall(sentence.text)) > 1 and '"' in sentence.text):
+    if len(_LOOSE_QUOTE.findall(text)) % 2 or (len(quotations) > 1 and '"' in sentence.text):
         return False
     if _ASKS_TIME.search(question) and len(_TIME.findall(sentence.text)) > 1:
         return False
     if _SEVERAL_FIGURES.search(text) or _CLAUSE.search(text):
+        return False
+    if _says_where(part, sentence, question):
+        return False
+    if _PARTICIPLE.fullmatch(text) and _ASKS_A_NAME.search(question):
         return False
     if _DEPICTION.match(text) and not _ASKS_DEPICTION.search(question):
         return False
@@ -121,3 +144,19 @@ def _inside_a_number(part: Plain, sentence: Plain) -> bool:
     return (
         place is not None and re.match(r"\d|[.:/-]\d|,\s?(?:\d{4}\b|\d{3}\b)", sentence.text[place + 1 :]) is not None
     )
+
+
+def _says_where(part: Plain, sentence: Plain, question: str) -> bool:
+    """Return whether a part says where something is or how it is printed, while its name or value was asked for."""
+    if not _ASKS_A_NAME.search(question) or _ASKS_PLACE.search(question):
+        return False
+    start = next((n for n, at in enumerate(sentence.places) if at == part.places[0]), 0)
+    before = sentence.text[:start]
+    if re.search(r"在[^,。是]{0,4}$|位于[^,。是]{0,4}$", before) and _PLACE_ZH.search(part.text):
+        return True
+    if re.match(
+        r"(?:in|on|at|above|below|under|near|behind|beside|inside|next\s+to)\s+(?:the|an?|its|his|her)\b", part.text
+    ):
+        return True
+    named = part.text[:1].isupper() or re.match(r"\W*[\"'\d]", part.text)
+    return _AT_A_PLACE.search(before) is not None and not named

@@ -54,7 +54,7 @@ _OFFER = re.compile(
 _BRACKETED = re.compile(r"[\[(]\s*([^\[\](),;]{1,60}?)\s*[\])]")
 _PAIR = re.compile(r"[\"'](?P<key>[^\"'\n]{1,40})[\"']\s*:\s*[\"']?(?P<value>[^\"'\n,{}\[\]]{1,200})")
 _ASIDE = re.compile(
-    r"(?:written\s+by\s+|by\s+(?=[A-Z]))?(?P<kept>(?:[^(),\n]|,(?=\d)){1,60}?)(?:\s*\((?=[a-z])[^()\s]+\s[^()]+\)"
+    r"(?:written\s+by\s+|by\s+(?=[A-Z]))?(?P<kept>(?:[^(),\n]|,(?=\d)){1,60}?)(?:\s*\((?=[a-z])(?!in\s|per\s)[^()\s]+\s[^()]+\)"
     r"|\s+\([\d.,]+\s?%\)|,\s+(?:as|which|located|shown|written|printed|painted)\s[^\n]+)[.\s]*"
 )
 _GUESS = re.compile(

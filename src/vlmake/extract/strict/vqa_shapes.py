@@ -10,7 +10,12 @@ from vlmake.extract.strict.overlap import content
 FRAME = " \t\r\n\"'“”‘’「」《》.。!！,，;；:："
 VERB = re.compile(
     r"\b(?:is|are|was|were|has|have|had|can|could|will|would|should|does|do|did|shows?|reads?|says?|seems?"
-    r"|appears?|stands?|contains?|looks?|gives?|lies|holds?|wears?)\b",
+    r"|appears?|stands?|contains?|looks?|gives?|lies|holds?|wears?|displays|indicates|weighs|measures)\b",
+    re.IGNORECASE,
+)
+SENTENCE_LIKE = re.compile(
+    VERB.pattern + r"|^\W*(?:it|this|that|he|she|they)\s|\b(?:wrote|painted)\s(?:it|this)|\b\w+'s\s|="
+    r"|\b(?:costs?|means|measures|weighs|opens|closes|starts|won|count|called|made|labell?ed|points?)\b|[是为叫在有写做示]|^\W*[他她它]们?[^,。]{0,8}[着了]",
     re.IGNORECASE,
 )
 _NO_ANSWER = re.compile(
@@ -106,7 +111,7 @@ def says_nothing(text: str, question: str) -> str | None:
     if (
         not titled
         and len(text.split()) <= _FIRST_WORDS
-        and re.search(r"\w\s+or\s+\w|\bmaybe\b[^,]*,\s*(?:or\s+)?maybe\b", text, re.IGNORECASE)
+        and re.search(r"\S\s+or\s+\S|\d\s*(?:或者?|还是)\s*\d|\bmaybe\b[^,]*,\s*(?:or\s+)?maybe\b", text, re.IGNORECASE)
     ):
         return "several_answers"
     return None

@@ -1,0 +1,92 @@
+"""An OpenAI-compatible server as a model: what it serves is declared, not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmake.backends.base import Capabilities, Deliver, Request
+from vlmake.endpoints.address import chat_url
+from vlmake.endpoints.client import Call, Client
+from vlmake.endpoints.exchange import Endpoint
+from vlmake.endpoints.keys import read_key
+from vlmake.endpoints.messages import Wording, body_of
+from vlmake.endpoints.spending import Price, Spending
+
+if TYPE_CHECKING:
+    from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+    from vlmake.registry.model_entries import EndpointEntry, ServedEntry
+
+
+class EndpointBackend:
+    """Asks one server, as many questions at once as it likes."""
+
+    def __init__(self, client: Client, wording: Wording, max_images: int | None) -> None:
+        self.capabilities = Capabilities(max_images, system=True, history=True)
+        self._client = client
+        self._wording = wording
+
+    def stream(self, requests: Iterator[Callable[[], Request]], deliver: Deliver) -> None:
+        """Send every request; raises EndpointStoppedError where nothing more can be asked."""
+        calls = (self._call(number, make) for number, make in enumerate(requests))
+        self._client.ask(calls, lambda answers: deliver([(a.number, a.result, a.seconds) for a in answers]))
+
+    def facts(self) -> dict[str, Any]:
+        """Return how the server was used: calls by their outcome, the limit on requests, tokens and money."""
+        spending = self._client.spending
+        tokens = {"prompt_tokens": spending.prompt_tokens, "completion_tokens": spending.completion_tokens}
+        return {
+            "server": self._client.endpoint.shown,
+            "samples": dict(self._client.counts) | tokens,
+            "concurrency": [asdict(change) for change in self._client.concurrency.history],
+            "cost": spending.cost(),
+        }
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+    def _call(self, number: int, make: Callable[[], Request]) -> Call:
+        return Call(number, partial(_body, make, self._wording), heavy=self._wording.longest_side is not None)
+
+
+def load(spec: ModelSpec, runtime: RuntimeOptions) -> EndpointBackend:
+    """Return the server that the spec names; it is not asked yet. VlmakeError for a key that is nowhere."""
+    entry: EndpointEntry = spec.entry  # type: ignore[assignment]  # the registry gave this backend its kind of entry
+    return backend_at(entry.api_base, entry.served_model, entry, Path.cwd())
+
+
+def backend_at(api_base: str, served_model: str, entry: ServedEntry, folder: Path) -> EndpointBackend:
+    """Return the backend that asks ``served_model`` at ``api_base``, as the entry says; ``folder`` may hold ``.env``."""
+    endpoint = Endpoint(
+        url=chat_url(api_base),
+        key=read_key(entry.api_key, folder),
+        most=entry.nproc,
+        attempts=entry.retry,
+        timeout=entry.timeout,
+        first_wait=entry.retry_interval,
+        per_minute=entry.requests_per_minute,
+    )
+    price = Price(entry.price.input, entry.price.output) if entry.price else None
+    return EndpointBackend(
+        Client(endpoint, Spending(price, entry.max_cost)), wording_of(entry, served_model), entry.max_images
+    )
+
+
+def wording_of(entry: ServedEntry, served_model: str) -> Wording:
+    """Return how the entry's server is asked."""
+    top_p = {} if entry.top_p is None else {"top_p": entry.top_p}
+    return Wording(
+        model=served_model,
+        temperature=entry.temperature,
+        system=entry.system,
+        limit_key=entry.limit_key,
+        longest_side=entry.img_size if entry.img_size > 0 else None,
+        extra=top_p | dict(entry.extra_body),
+    )
+
+
+def _body(make: Callable[[], Request], wording: Wording) -> bytes:
+    return body_of(make(), wording)
