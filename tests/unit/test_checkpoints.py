@@ -87,7 +87,7 @@ def test_datasets_are_laid_over_each_other_too(tmp_path: Path) -> None:
     registry = layered(tmp_path, shipped, {"D": {"path": "D.tsv", "prompt": "Look. {question}"}}, section="datasets")
     entry = registry.dataset("D")
     assert entry.path == str(tmp_path / "1" / "datasets" / "D.tsv")
-    assert (entry.rows, entry.md5, entry.prompt) == (9, ("0" * 32,), "Look. {question}")
+    assert (entry.rows, entry.url, entry.md5, entry.prompt) == (9, (), (), "Look. {question}")
 
 
 def test_a_fine_tuned_checkpoint_is_two_lines(tmp_path: Path) -> None:

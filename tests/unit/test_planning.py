@@ -105,5 +105,5 @@ def test_only_a_model_that_is_to_answer_must_be_there(tmp_path: Path) -> None:
         with pytest.raises(VlmakeError, match="model 'Gone'"):
             it.check_models([pair], tmp_path, anew=anew)
     local = Plan(Registry(entries, models, {}), RunConfig(hub="path"))
-    with pytest.raises(VlmakeError, match="model 'Hub': .* allows local folders only"):
+    with pytest.raises(VlmakeError, match=r"model 'Hub': .* allows local folders only"):
         local.check_models([("Hub", "One")], tmp_path)

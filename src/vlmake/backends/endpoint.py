@@ -59,7 +59,7 @@ def load(spec: ModelSpec, runtime: RuntimeOptions) -> EndpointBackend:
 
 
 def backend_at(api_base: str, served_model: str, entry: ServedEntry, folder: Path) -> EndpointBackend:
-    """Return the backend that asks ``served_model`` at ``api_base``, as the entry says; ``folder`` may hold ``.env``."""
+    """Return the backend that asks ``served_model`` at ``api_base`` as the entry says; ``folder`` may hold .env."""
     endpoint = Endpoint(
         url=chat_url(api_base),
         key=read_key(entry.api_key, folder),

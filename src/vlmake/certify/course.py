@@ -8,7 +8,7 @@ from typing import Any, Literal
 from vlmake.certify.comparison import Row, Rules, compare
 from vlmake.certify.prompts import Prompt
 from vlmake.certify.sides import Converted, run_original, write_job
-from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+from vlmake.models.model_spec import RuntimeOptions, TransformersSpec
 from vlmake.runs.progress import progress
 
 _NOISE_PROMPTS = 5  # in half precision, neighbours among the first so many prompts share a batch of the original
@@ -37,7 +37,7 @@ class Settings:
 
 
 def compare_sides(
-    spec: ModelSpec,
+    spec: TransformersSpec,
     published: Path,
     python: Path,
     prompts: Sequence[Prompt],

@@ -12,6 +12,7 @@ from vlmake import paths
 from vlmake.devices import gpus
 from vlmake.errors import VlmakeError, counted
 from vlmake.models import checkpoints, model_spec
+from vlmake.models.model_spec import TransformersSpec
 from vlmake.registry.loading import Registry
 from vlmake.registry.model_entries import TransformersEntry
 from vlmake.registry.own_benchmarks import known_registry
@@ -73,7 +74,10 @@ def command(
     config = load_config({}, config_files())
     known = known_registry(config, registry, [dataset] if dataset else [], work_dir)
     name = known.resolve_model(model)
-    entry, converter = _as_compared(name, known.models[name], dtype, device)
+    registered = known.models[name]
+    if not isinstance(registered, TransformersEntry):
+        raise VlmakeError(f"model '{name}' is no checkpoint that transformers runs: there is nothing to compare")
+    entry, converter = _as_compared(name, registered, dtype, device)
     interpreter = environment.find_python(environment.requirements_file(converter), python, make_environment)
     asked: dict[str, Any] = {"samples": samples, "max_new_tokens": max_new_tokens}
     asked |= {"dataset": known.resolve_dataset(dataset)} if dataset else {"drawn_by_seed": seed}
@@ -87,8 +91,10 @@ def command(
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent)))
         located = _locate(name, entry, config, work_dir)
         write_text(scratch / "checkpoint.json", checkpoints.record(located))
+        spec = model_spec.resolve(name, entry, scratch / "checkpoint.json")
+        assert isinstance(spec, TransformersSpec)  # the entry's kind decides it
         outcome = compare_sides(
-            model_spec.resolve(name, entry, scratch / "checkpoint.json"),
+            spec,
             located.source.folder,
             interpreter,
             prompts,
