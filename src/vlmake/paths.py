@@ -91,6 +91,11 @@ def journal(model: str, base: str) -> str:
     return f"results/{model}/{base}/journal"
 
 
+def server_log(model: str) -> str:
+    """Return where the output goes of a server that is started for a model; no benchmark's name has an underscore."""
+    return f"results/{model}/_server.log"
+
+
 def shard(model: str, dataset: str, number: str = "{shard}", of: str = "{shards}") -> str:
     """Return the path of one shard's predictions."""
     return f"results/{model}/{dataset}/shards/{number}-of-{of}.parquet"

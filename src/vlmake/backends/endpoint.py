@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from vlmake.models.model_spec import ModelSpec, RuntimeOptions
     from vlmake.registry.model_entries import EndpointEntry, ServedEntry
 
+Make = Callable[[], Request]
+IsAlive = Callable[[], bool]
+
 
 class EndpointBackend:
     """Asks one server, as many questions at once as it likes."""
@@ -29,10 +32,15 @@ class EndpointBackend:
         self._client = client
         self._wording = wording
 
-    def stream(self, requests: Iterator[Callable[[], Request]], deliver: Deliver) -> None:
+    def stream(self, requests: Iterator[Make], deliver: Deliver) -> None:
         """Send every request; raises EndpointStoppedError where nothing more can be asked."""
-        calls = (self._call(number, make) for number, make in enumerate(requests))
-        self._client.ask(calls, lambda answers: deliver([(a.number, a.result, a.seconds) for a in answers]))
+        self.ask(enumerate(requests), deliver)
+
+    def ask(self, numbered: Iterator[tuple[int, Make]], deliver: Deliver, is_alive: IsAlive | None = None) -> None:
+        """Send requests that have their numbers already; raises as ``Client.ask``."""
+        heavy = self._wording.longest_side is not None
+        calls = (Call(number, partial(_body, make, self._wording), heavy) for number, make in numbered)
+        self._client.ask(calls, lambda answers: deliver([(a.number, a.result, a.seconds) for a in answers]), is_alive)
 
     def facts(self) -> dict[str, Any]:
         """Return how the server was used: calls by their outcome, the limit on requests, tokens and money."""
@@ -48,18 +56,15 @@ class EndpointBackend:
     def close(self) -> None:
         """Nothing was started."""
 
-    def _call(self, number: int, make: Callable[[], Request]) -> Call:
-        return Call(number, partial(_body, make, self._wording), heavy=self._wording.longest_side is not None)
-
 
 def load(spec: ModelSpec, runtime: RuntimeOptions) -> EndpointBackend:
     """Return the server that the spec names; it is not asked yet. VlmakeError for a key that is nowhere."""
     entry: EndpointEntry = spec.entry  # type: ignore[assignment]  # the registry gave this backend its kind of entry
-    return backend_at(entry.api_base, entry.served_model, entry, Path.cwd())
+    return endpoint_backend(entry.api_base, wording_of(entry, entry.served_model), entry, Path.cwd())
 
 
-def backend_at(api_base: str, served_model: str, entry: ServedEntry, folder: Path) -> EndpointBackend:
-    """Return the backend that asks ``served_model`` at ``api_base`` as the entry says; ``folder`` may hold .env."""
+def endpoint_backend(api_base: str, wording: Wording, entry: ServedEntry, folder: Path) -> EndpointBackend:
+    """Return the backend that asks the server at ``api_base`` as the entry says; ``folder`` may hold .env."""
     endpoint = Endpoint(
         url=chat_url(api_base),
         key=read_key(entry.api_key, folder),
@@ -70,9 +75,7 @@ def backend_at(api_base: str, served_model: str, entry: ServedEntry, folder: Pat
         per_minute=entry.requests_per_minute,
     )
     price = Price(entry.price.input, entry.price.output) if entry.price else None
-    return EndpointBackend(
-        Client(endpoint, Spending(price, entry.max_cost)), wording_of(entry, served_model), entry.max_images
-    )
+    return EndpointBackend(Client(endpoint, Spending(price, entry.max_cost)), wording, entry.max_images)
 
 
 def wording_of(entry: ServedEntry, served_model: str) -> Wording:
@@ -88,5 +91,5 @@ def wording_of(entry: ServedEntry, served_model: str) -> Wording:
     )
 
 
-def _body(make: Callable[[], Request], wording: Wording) -> bytes:
+def _body(make: Make, wording: Wording) -> bytes:
     return body_of(make(), wording)

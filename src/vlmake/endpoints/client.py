@@ -18,7 +18,7 @@ import aiohttp
 from vlmake.backends.base import Output
 from vlmake.endpoints.concurrency import TOO_MANY, Concurrency
 from vlmake.endpoints.exchange import Endpoint, exchange
-from vlmake.endpoints.faults import EndpointStoppedError, FilteredError, RejectedError, TransientError
+from vlmake.endpoints.faults import EndpointStoppedError, FilteredError, RejectedError, ServerGoneError, TransientError
 from vlmake.endpoints.spending import Spending
 
 _LONGEST_WAIT_S = 60.0
@@ -26,6 +26,7 @@ _DOUBLED_WHILE_ANSWERED = 2  # a server that answers others is not down: it need
 _EMPTY_AT_MOST = 4  # asked this often, an empty answer is the model's own
 _REJECTED_AT_MOST = 5  # so many requests refused and none answered: the samples are not the reason
 _CONNECT_S = 30.0
+_LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,16 @@ class Client:
         self.counts: Counter[str] = Counter()
         """How many ``calls`` were made and ``answered``, and how many failed by reason."""
 
-    def ask(self, calls: Iterator[Call], deliver: Deliver) -> None:
+    def ask(self, calls: Iterator[Call], deliver: Deliver, is_alive: Callable[[], bool] | None = None) -> None:
         """Send every call and hand over what became of it, in the order of the answers.
 
-        ``deliver`` runs in a thread, never twice at once. Raises EndpointStoppedError as soon as nothing more can be
-        asked, and whatever ``calls`` or ``deliver`` raise; all that was answered until then has been delivered.
+        ``deliver`` runs in a thread, never twice at once. ``is_alive`` tells whether the server still runs, where that
+        can be seen. Raises EndpointStoppedError as soon as nothing more can be asked, ServerGoneError when the server
+        does not live, and whatever ``calls`` or ``deliver`` raise; what was answered until then has been delivered.
         """
-        asyncio.run(self._ask(calls, deliver))
+        asyncio.run(self._ask(calls, deliver, is_alive))
 
-    async def _ask(self, calls: Iterator[Call], deliver: Deliver) -> None:
+    async def _ask(self, calls: Iterator[Call], deliver: Deliver, is_alive: Callable[[], bool] | None) -> None:
         async with (
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
@@ -76,7 +78,7 @@ class Client:
                 trust_env=True,
             ) as session,
             _Outbox(deliver) as outbox,
-            _Asking(self, session, calls, outbox) as asking,
+            _Asking(self, session, calls, outbox, is_alive) as asking,
         ):
             await asking.run()
 
@@ -126,8 +128,16 @@ class _Job:
 class _Asking:
     """One ``ask``: the requests under way, those that wait for another attempt, and those not yet taken."""
 
-    def __init__(self, client: Client, session: aiohttp.ClientSession, calls: Iterator[Call], outbox: _Outbox) -> None:
+    def __init__(
+        self,
+        client: Client,
+        session: aiohttp.ClientSession,
+        calls: Iterator[Call],
+        outbox: _Outbox,
+        is_alive: Callable[[], bool] | None,
+    ) -> None:
         self._client, self._session, self._calls, self._outbox = client, session, calls, outbox
+        self._is_alive = is_alive
         self._endpoint, self._concurrency = client.endpoint, client.concurrency
         self._started = time.monotonic()
         self._next_start = 0.0
@@ -153,6 +163,8 @@ class _Asking:
             if self._exhausted and not self._under_way and not self._retries:
                 return
             self._news.clear()
+            if self._is_alive is not None:
+                look_again = min(look_again or _LOOK_EVERY_S, _LOOK_EVERY_S)
             try:
                 async with asyncio.timeout(look_again):
                     await self._news.wait()
@@ -160,6 +172,8 @@ class _Asking:
                 pass
             if self._stopped is not None:
                 raise self._stopped
+            if self._is_alive is not None and not self._is_alive():
+                raise ServerGoneError("the server ended")
 
     def _send(self) -> float | None:
         """Start what may be started; return the seconds after which to look again, None: when an answer comes."""

@@ -38,6 +38,10 @@ class FilteredError(Exception):
     """The server's content filter refused the request or the answer."""
 
 
+class ServerGoneError(Exception):
+    """The server's process has ended."""
+
+
 class EndpointStoppedError(VlmakeError):
     """Nothing more can be asked of this server until the user mends something."""
 

@@ -61,8 +61,9 @@ def start(
     log: Path,
     environment: Mapping[str, str],
     descriptors: Sequence[int] = (),
+    port: int | None = None,
 ) -> ServerProcess:
-    """Start a server at a free port.
+    """Start a server at ``port``, else at a free one.
 
     Args:
         command: The command line, split as a shell would but run without one. ``{port}`` and the names of ``places``
@@ -71,8 +72,9 @@ def start(
         log: Where its output goes, behind what is there.
         environment: Variables over this process's own.
         descriptors: Leases of devices, kept as long as the server lives.
+        port: Where it listens, if that was decided before.
     """
-    port = free_port()
+    port = port or free_port()
     arguments = fill_in(command, {**places, "port": str(port)})
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:

@@ -9,12 +9,13 @@ from vlmake.extract.strict.clean import Plain, emphasised, last_box, maths, stri
 from vlmake.extract.strict.compared import compared, subject, superlative, total, valued
 from vlmake.extract.strict.confidence import found
 from vlmake.extract.strict.declared import declared, leading, verdict
+from vlmake.extract.strict.doubt import CHECKED, doubted
 from vlmake.extract.strict.discourse import HEDGE, REFUSAL, after_correction, after_retraction, breaks_off
 from vlmake.extract.strict.expression import expression
 from vlmake.extract.strict.letters import letters_outside, listing
 from vlmake.extract.strict.options import are_letters, lowered, option_core, option_named_by, options_in
 from vlmake.extract.strict.reading import core, final_text, last_field
-from vlmake.extract.strict.sentences import distinctive, in_a_sentence, is_negated, only_number
+from vlmake.extract.strict.sentences import in_a_sentence, is_negated, only_number
 from vlmake.extract.strict.verdicts import marked
 from vlmake.extract.strict.weighed import by_place, eliminated, main_clause, missing, said_once
 from vlmake.extract.strict.yes_no import read_yes_no
@@ -126,11 +127,21 @@ def _read(plain: Plain, bold: Plain | None, options: Mapping[str, str], question
         or valued(plain, options, question)
         or compared(plain, options, question)
         or total(plain, options)
-        or _emphasised(bold, options)
+        or _named(plain, bold, options, question)
+    )
+
+
+def _named(plain: Plain, bold: Plain | None, options: Mapping[str, str], question: str | None) -> Extraction:
+    """Return the option that a text names without declaring it, unless the place speaks against it."""
+    answer = (
+        _emphasised(bold, options)
         or in_a_sentence(plain, options, question)
         or _lone_letter(plain, options, question)
         or _option_text(plain, options, question)
     )
+    if answer.rule in CHECKED and doubted(plain, answer, options, question):
+        return unresolved("doubtful")
+    return answer
 
 
 def _refusal(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
@@ -194,5 +205,5 @@ def _option_text(plain: Plain, options: Mapping[str, str], question: str | None)
         return main_clause(plain, options, question) or by_place(plain, options) or unresolved("several_options")
     if placed := by_place(plain, options):
         return placed
-    answer = only_number(plain, options) or distinctive(plain, options)
+    answer = only_number(plain, options)
     return answer if answer and answer.answer not in denied else unresolved("none")

@@ -21,7 +21,6 @@ CONFIDENCE = {
         (
             "eliminated",
             "number",
-            "distinctive",
             "last_sentence",
             "first_sentence",
             "main_clause",

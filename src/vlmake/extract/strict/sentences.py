@@ -6,7 +6,6 @@ from functools import lru_cache
 
 from vlmake.extract.answer import Extraction, unresolved
 from vlmake.extract.strict.clean import Plain
-from vlmake.extract.strict.compounds import compounds_in
 from vlmake.extract.strict.confidence import found
 from vlmake.extract.strict.discourse import CONCLUDES, HEDGE, breaks_off, sentences
 from vlmake.extract.strict.letters import letters_outside
@@ -38,7 +37,6 @@ _NEGATED = re.compile(
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:,\d{3})*(?:\.\d+)?")
 _SCALES = {"thousand": 1e3, "k": 1e3, "million": 1e6, "billion": 1e9, "万": 1e4, "亿": 1e8}
 _SCALE = re.compile(r"\s*(thousand|million|billion|k\b|万|亿)", re.IGNORECASE)
-_SHORT = 16  # words of a sentence that may name an option by its own words
 _TRIES = 12  # conclusions that are looked at, from the last on
 _CLAUSE = 600  # characters in which a conclusion says what it concludes
 _UNFINISHED = re.compile(r"[-+×*/=(,]\s*$")
@@ -200,24 +198,3 @@ def _value(option: str) -> float | None:
 def _scaled(text: str, match: re.Match[str]) -> float:
     scale = _SCALE.match(text, match.end())
     return float(match[0].replace(",", "")) * (_SCALES[scale[1].lower()] if scale else 1)
-
-
-def distinctive(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
-    """Return the option all of whose own words, those that no other option has, stand in one short sentence."""
-    text = plain.text
-    if len(text.split()) > _SHORT or len(sentences(text)) > 1 or _NEGATED.search(text) or not text.isascii():
-        return None
-    words = {letter: content(option) for letter, option in options.items()}
-    if compounds_in(text.lower(), {option_core(option) for option in options.values()}):
-        return None
-    if any(option_core(option).isdigit() for option in options.values()):
-        return None
-    said = content(text)
-    own = {
-        letter: words[letter] - frozenset().union(*(other for name, other in words.items() if name != letter))
-        for letter in words
-    }
-    named = [letter for letter, only in own.items() if only & said]
-    if len(named) != 1 or not own[named[0]] <= said or any(not only for only in own.values()):
-        return None
-    return found(named[0], "distinctive", plain, 0, len(text))

@@ -26,7 +26,7 @@ _ASKS_THING_ZH = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z'-]*|\d+|[^\sA-Za-z\d]")
 _REACH = 100  # characters on either side of a thing in which it can be denied
-_GOES_ON = word_set(
+GOES_ON = word_set(
     "in on at of with near by under behind beside next inside outside from above below over along around "
     "between among to for that who which and or but nor is are was were be been being can could may has have "
     "had does do did will would as while when where then than it he she they there here this so because since "
@@ -146,7 +146,7 @@ def _presence_at(clause: str, tokens: list[re.Match[str]], place: int, thing: Th
 
 def _can_follow(word: str, before: str, many: bool) -> bool:
     """Return whether a word behind a noun leaves the noun its own: "dog in", "dog sleeping", but not "dog house"."""
-    if not word or not word[0].isalpha() or word in _GOES_ON:
+    if not word or not word[0].isalpha() or word in GOES_ON:
         return True
     formed = word.endswith(("ing", "ed", "ly")) and len(word) > 4 and not word.endswith("eed")
     if formed or (many and word in _DO):

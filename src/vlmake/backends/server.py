@@ -1,0 +1,126 @@
+"""A model that the job serves for itself: an engine is started on its devices, asked, and always stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmake import paths
+from vlmake.backends.base import Capabilities, Deliver, Output, Request
+from vlmake.backends.endpoint import endpoint_backend, wording_of
+from vlmake.endpoints.faults import RejectedError, ServerGoneError
+from vlmake.endpoints.messages import Wording
+from vlmake.errors import VlmakeError
+from vlmake.servers.process import ServerProcess, start
+from vlmake.servers.readiness import wait_until_ready
+
+if TYPE_CHECKING:
+    from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+    from vlmake.registry.model_entries import ServerEntry
+
+_FUTILE_STARTS = 3
+
+Make = Callable[[], Request]
+Answers = Sequence[tuple[int, Output | Exception, float]]
+
+
+class ServerBackend:
+    """A server of one's own. When it dies it is started again, and what it was working on is asked one by one."""
+
+    def __init__(self, spec: ModelSpec, runtime: RuntimeOptions) -> None:
+        self._entry: ServerEntry = spec.entry  # type: ignore[assignment]  # the registry gave this backend its kind
+        self.capabilities = Capabilities(self._entry.max_images, system=True, history=True)
+        self._spec, self._runtime = spec, runtime
+        self._starts = self._futile = 0
+        self._server = self._start()
+        self._endpoint = endpoint_backend(self._server.root, self._ready(), self._entry, Path.cwd())
+
+    def stream(self, requests: Iterator[Make], deliver: Deliver) -> None:
+        """Send every request; one at which the server dies alone has that for its answer."""
+        course = _Course(enumerate(requests), deliver)
+        while not self._asked(course, course.fresh()):
+            suspects = course.unanswered()
+            self._restart()
+            for suspect in suspects:
+                if not self._asked(course, [suspect]):
+                    why = RejectedError(f"the server died at this sample alone: {self._server.last_words()}")
+                    course.deliver([(suspect[0], why, 0.0)])
+                    self._restart()
+
+    def facts(self) -> dict[str, Any]:
+        """Return how the server was started and used."""
+        return self._endpoint.facts() | {"command": self._entry.command, "starts": self._starts}
+
+    def close(self) -> None:
+        """Stop the server and all it started."""
+        self._server.stop()
+
+    def _asked(self, course: _Course, numbered: Iterable[tuple[int, Make]]) -> bool:
+        """Ask; return whether the server lived through it."""
+        before = course.answered
+        try:
+            self._endpoint.ask(iter(numbered), course.deliver, self._server.is_alive)
+        except ServerGoneError:
+            return False
+        finally:
+            if course.answered > before:
+                self._futile = 0
+        return True
+
+    def _restart(self) -> None:
+        self._futile += 1
+        if self._futile > _FUTILE_STARTS:
+            raise VlmakeError(
+                f"the server died {self._futile} times without an answer between: {self._server.last_words()}"
+                f" ({self._server.log})"
+            )
+        self._server.stop()
+        self._server = self._start(self._server.port)
+        self._ready()
+
+    def _start(self, port: int | None = None) -> ServerProcess:
+        self._starts += 1
+        places = {"path": str(self._spec.folder), "name": self._spec.name, "gpus": str(max(1, self._entry.gpus))}
+        log = Path(paths.server_log(self._spec.name))
+        return start(self._entry.command, places, log, {}, self._runtime.descriptors, port)
+
+    def _ready(self) -> Wording:
+        """Wait until the server answers; return how it is asked. A server that does not is stopped."""
+        wording = wording_of(self._entry, self._entry.served_model or "")
+        try:
+            return wait_until_ready(self._server, wording, str(self._spec.folder), self._entry.start_timeout)
+        except BaseException:
+            self._server.stop()
+            raise
+
+
+class _Course:
+    """Which requests were taken, and which of them have no answer yet."""
+
+    def __init__(self, numbered: Iterator[tuple[int, Make]], deliver: Deliver) -> None:
+        self._numbered, self._deliver = numbered, deliver
+        self._open: dict[int, Make] = {}
+        self.answered = 0
+
+    def fresh(self) -> Iterator[tuple[int, Make]]:
+        """Yield the requests that were not taken before."""
+        for number, make in self._numbered:
+            self._open[number] = make
+            yield number, make
+
+    def unanswered(self) -> list[tuple[int, Make]]:
+        """Return what was taken and not answered."""
+        return sorted(self._open.items())
+
+    def deliver(self, answers: Answers) -> None:
+        """Hand answers over."""
+        self._deliver(answers)
+        self.answered += len(answers)
+        for number, _, _ in answers:
+            self._open.pop(number, None)
+
+
+def load(spec: ModelSpec, runtime: RuntimeOptions) -> ServerBackend:
+    """Start the server that the spec's entry commands; returns when it answers. VlmakeError if it does not."""
+    return ServerBackend(spec, runtime)
