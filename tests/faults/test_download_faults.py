@@ -79,7 +79,7 @@ def test_a_wrong_file_is_described(server: PoisonServer, target: Path) -> None:
     text = fails([server.url("wrong")], target, ["0" * 32, MD5])
     actual = hashlib.md5(b"wrong\x1b[31m\tbytes" + CONTENT).hexdigest()
     assert f"wrong file: md5 {actual}, expected {'0' * 32} or {MD5}" in text
-    assert f"{len(CONTENT) + 16} bytes" in text and "'wrong.[31m.bytesindex" in text and server.url("wrong") in text
+    assert f"{len(CONTENT) + 16:,} bytes" in text and "'wrong.[31m.bytesindex" in text and server.url("wrong") in text
     assert len(server.requests) == 1, "the same wrong file was fetched again"
     assert not list(target.parent.glob("*.part*"))
 

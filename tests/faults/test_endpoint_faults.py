@@ -32,8 +32,8 @@ def ask(client, questions):
     def body(question):
         return lambda: json.dumps({"model": "m", "messages": [{"role": "user", "content": question}]}).encode()
 
-    calls = (Call(question, body(question)) for question in questions)
-    client.ask(calls, lambda group: found.update({str(answer.name): answer for answer in group}))
+    calls = (Call(number, body(question)) for number, question in enumerate(questions))
+    client.ask(calls, lambda group: found.update({questions[answer.number]: answer for answer in group}))
     return {question: answer.result for question, answer in found.items()}
 
 

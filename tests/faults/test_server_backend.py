@@ -58,7 +58,7 @@ def test_every_request_is_answered_and_the_server_is_stopped(tmp_path):
 
 def test_a_sample_that_kills_the_server_costs_only_itself(tmp_path):
     made = backend(tmp_path, dies_at="poison", latency=0.01)
-    questions = [f"question {number}" for number in range(20)] + ["poison"] + [f"later {number}" for number in range(20)]
+    questions = [*(f"early {number}" for number in range(20)), "poison", *(f"late {number}" for number in range(20))]
     try:
         found = ask(made, questions)
     finally:

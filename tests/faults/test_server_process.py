@@ -21,9 +21,10 @@ open(sys.argv[1], "w").write(f"{os.getpid()} {worker.pid}")
 time.sleep(float(sys.argv[2]))
 """
 JOB = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from vlmake.servers.process import start
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 start(sys.argv[1], {}, Path(sys.argv[2]), {})
 time.sleep(600)
 """

@@ -27,7 +27,7 @@ LEVELS = ("high", "medium", "low")
 TARGET = {"wrong": 0.003, "abstained": 0.03}
 """Outcome → its share of the held-out lines at most, as it should be; not reached yet."""
 OUTCOMES = ("right", "wrong", "abstained")
-REACHED = {"development": (0, 38), "held_out": (10, 36)}
+REACHED = {"development": (0, 77), "held_out": (8, 22)}
 """Half → lines that are read wrong, and left open though labelled, at most; docs/extraction.md names the target."""
 
 

@@ -13,8 +13,8 @@ from vlmake.tables.predictions_io import read_predictions
 
 # A count in braces with its noun behind it: right for every number but one.
 COUNT_AND_NOUN = re.compile(
-    r"\{len\([^{}]*\)\} (?:samples|rows|cells|columns|prompts|tensors|parts|images|devices|tokens|faults|findings|strata"
-    r"|characters)\b"
+    r"\{len\([^{}]*\)\} (?:samples|rows|cells|columns|prompts|tensors|parts|images|devices|tokens|faults|findings"
+    r"|strata|characters)\b"
 )
 BOTH_NUMBERS = re.compile(r"[\"'][^\"'\n]* [a-z]+(?<!http)\(s\)")
 

@@ -97,7 +97,7 @@ def test_the_file_to_hand_in_has_every_row_in_order(once: tuple[Workplace, Ran])
     assert not {"image", "answer", "images", "group"} & set(header)
     given = [(row["index"], row["prediction"]) for row in place.predictions("TinyVLM", "Hidden")]
     assert [(str(row[0]), row[-1]) for row in rows] == given
-    assert "Hidden@2_submission.xlsx: the first 2 rows only; what is handed in has all of them" in ran.output
+    assert "Hidden@2_submission.xlsx: of the first 2 rows only; what is handed in has all of them" in ran.output
 
 
 def test_a_stacked_score_is_in_summary_and_report(once: tuple[Workplace, Ran]) -> None:

@@ -1,12 +1,13 @@
 """When a server that was started can be asked: as soon as it has answered a question about a picture."""
 
-import base64
+import io
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import requests
+from PIL import Image
 
 from vlmake.backends.base import Request, Turn
 from vlmake.endpoints.address import chat_url, models_url
@@ -18,13 +19,9 @@ _POLL_S = 0.5
 _ANSWER_S = 300.0  # the first answer may compile kernels
 _LIST_S = 10.0
 _JSON = {"Content-Type": "application/json"}
-_REFUSED = range(400, 500)
-_REFUSALS_AT_MOST = 5  # engines say 404 or 503 while they load
+_REFUSALS_AT_MOST = 10  # engines say 404 or 500 while they load, and 503
 
-# A picture of 56 x 56 grey pixels: smaller ones are refused by processors that cut them into patches.
-_PICTURE = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAADgAAAA4CAAAAACN7WTCAAAAIUlEQVR4nGNsYCAPMJGpb1TjqMZRjaMaRzWOahzVOKpxKGsEAFhAAHFhVU1XAAAAAElFTkSuQmCC"
-)
+_SIDE = 56  # pixels: processors that cut pictures into patches refuse much smaller ones
 
 
 def wait_until_ready(server: ServerProcess, wording: Wording, folder: str, seconds: float) -> Wording:
@@ -52,7 +49,7 @@ def wait_until_ready(server: ServerProcess, wording: Wording, folder: str, secon
             if reply.status_code == requests.codes.ok:
                 return named
             last = f"HTTP {reply.status_code}: {' '.join(reply.text.split())[:200]}"
-            refusals += reply.status_code in _REFUSED
+            refusals += reply.status_code != requests.codes.service_unavailable
             if refusals >= _REFUSALS_AT_MOST:
                 raise VlmakeError(f"the server refuses a question about a picture: {last} ({server.log})")
         time.sleep(_POLL_S)
@@ -72,4 +69,10 @@ def _listed(server: ServerProcess) -> str | None:
 
 def _question(wording: Wording) -> bytes:
     parts = [{"type": "image", "image": "0"}, {"type": "text", "text": "Is this a picture? Answer yes or no."}]
-    return body_of(Request([Turn("user", parts)], {"0": _PICTURE}, max_new_tokens=1), wording)
+    return body_of(Request([Turn("user", parts)], {"0": _grey_picture()}, max_new_tokens=1), wording)
+
+
+def _grey_picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (_SIDE, _SIDE), "grey").save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -9,9 +9,9 @@ from vlmake.extract.strict.clean import Plain, emphasised, last_box, maths, stri
 from vlmake.extract.strict.compared import compared, subject, superlative, total, valued
 from vlmake.extract.strict.confidence import found
 from vlmake.extract.strict.declared import declared, leading, verdict
-from vlmake.extract.strict.doubt import CHECKED, doubted
 from vlmake.extract.strict.discourse import HEDGE, REFUSAL, after_correction, after_retraction, breaks_off
-from vlmake.extract.strict.expression import expression
+from vlmake.extract.strict.doubt import CHECKED, doubted
+from vlmake.extract.strict.expression import expression, named_letter
 from vlmake.extract.strict.letters import letters_outside, listing
 from vlmake.extract.strict.options import are_letters, lowered, option_core, option_named_by, options_in
 from vlmake.extract.strict.reading import core, final_text, last_field
@@ -27,6 +27,7 @@ _POLAR = {"Yes": ("yes", "是", "有", "对"), "No": ("no", "否", "没有", "�
 _ASKS_WRONG = re.compile(
     r"\b(?:false|incorrect|wrong|not\s+(?:true|correct))\b|错误|不正确|不符|不对|有误", re.IGNORECASE
 )
+_BARE_LETTER = re.compile(r"\(?([A-Z])[).]{0,2}")
 _SHORT = 6  # words of a text that is an option and little more
 
 
@@ -43,6 +44,8 @@ def read_choice(prediction: str | None, options: Mapping[str, str], question: st
         options: Letter → text.
         question: What was asked; it shows which sentence answers it.
     """
+    if letter := _BARE_LETTER.fullmatch(prediction or ""):
+        return named_letter(Plain(letter[0], range(len(letter[0]))), letter[1], letter.span(1), options, "letter")
     final = final_text(prediction)
     if final.problem:
         return unresolved(final.problem)
@@ -56,16 +59,18 @@ def read_choice(prediction: str | None, options: Mapping[str, str], question: st
         return answer
     if field := last_field(plain):
         return expression(field, options, "field") or leading(field, options) or unresolved("none")
-    plain = said_once(plain)
-    if answer := expression(plain, options, "letter"):
+    once = said_once(plain)
+    if once is not plain and (answer := expression(once, options, "letter")):
         return answer
+    plain = once
     if listed := listing(plain.text, lowered(plain.text), options):
         plain = _without(plain, *listed)
     said = stripped(asserted(plain, options, question))
     if not said.text:
         return unresolved("none")
     bold = asserted(everything, options, question) if emphasised(everything) else None
-    answer = expression(said, options, "letter") or _corrected(said, bold, options, question)
+    bare = expression(said, options, "letter") if said.text != once.text else None
+    answer = bare or _corrected(said, bold, options, question)
     return (_polar(prediction, options, question) or answer) if answer.rule == "none" else answer
 
 

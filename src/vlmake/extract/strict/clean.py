@@ -117,6 +117,8 @@ def emphasised(plain: Plain) -> list[Plain]:
 
 def unmarked(plain: Plain) -> Plain:
     """Return the text without marks; a box's borders become blanks."""
+    if plain.text.isascii():
+        return plain
     return _replace(plain, _MARKS, lambda match: iter([(" ", 0)] if match[0] in (_BOX_OPEN, _BOX_CLOSE) else ()))
 
 

@@ -90,7 +90,7 @@ _COMPOUND_ZH = re.compile(_CHINESE)
 _HEADS = frozenset(_ENGLISH) | {"that", "you", "right"}
 
 
-def compounds_in(text: str, cores: set[str]) -> list[tuple[int, int]]:
+def compounds_in(text: str, cores: frozenset[str]) -> list[tuple[int, int]]:
     """Return where a text says such a word, unless an option says it itself.
 
     Args:

@@ -10,15 +10,15 @@ from vlmake.extract.strict.discourse import CONCLUDES, HEDGE, sentences
 from vlmake.extract.strict.expression import CLAUSE, CLAUSE_END, contradicts, letters_together, named_letter
 from vlmake.extract.strict.letters import (
     BACKWARD,
-    DECLARATION,
     DECLARED_LETTER,
     LEADING,
+    declarations,
     is_letter,
     letters_in,
     letters_outside,
     more_letters,
 )
-from vlmake.extract.strict.options import are_letters, option_named_by, options_in
+from vlmake.extract.strict.options import are_letters, option_core, option_named_by, options_in
 from vlmake.extract.strict.verdicts import LABELLED_LINE, is_list
 from vlmake.extract.strict.withheld import is_denied
 
@@ -35,6 +35,8 @@ _NO_ANSWER = re.compile(
     r"|can't|impossible|无法|不确定|不明)",
     re.IGNORECASE,
 )
+_IS = re.compile(r"(?:\b(?:is|are|it's)\s+(?:an?\s+|the\s+)?(?:[\w'.-]+\s+){0,3}|[是为])$", re.IGNORECASE)
+_OUTER = " \t\r\n.。"
 _WEIGHED = re.compile(r"\b(?:not|no|n't|other|unlike|than|but|although|while|would)\b|不|没|其他|而")
 
 
@@ -42,8 +44,9 @@ def declared(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
     """Return what the last declaration that says something says."""
     text = plain.text
     said: list[tuple[int, Extraction]] = []
-    listed = len({line["letter"] for line in LABELLED_LINE.finditer(text)}) > 1
-    for match in reversed(list(DECLARATION.finditer(text))):
+    places = declarations(text)
+    listed = bool(places) and len({line["letter"] for line in LABELLED_LINE.finditer(text)}) > 1
+    for match in reversed(places):
         if listed and _is_label(text, match):
             continue
         answer = _after_declaration(plain, match.end(), options)
@@ -104,12 +107,27 @@ def _concludes_otherwise(text: str, start: int, letter: str, options: Mapping[st
     """Return whether the clause before a declared letter concludes with another option: 所以乙最短,故选D."""
     begin = max((span[0] for span in sentences(text[:start]) if span[0] < start), default=0)
     concluding = list(CONCLUDES.finditer(text, begin, start))
+    if concluding and _premise_names_another(text[begin : concluding[-1].start()], letter, options):
+        return True
     leads = [match for match in concluding if match.end() < start and text[match.end() : start].strip(" ,故选")]
     if not leads or are_letters(options):
         return False
     mentions = options_in(text[leads[0].end() : start], options)
     named = {mention.letter for mention in mentions}
     return len(named) == 1 and letter not in named and len(text[mentions[0].start : mentions[0].end]) > 1
+
+
+def _premise_names_another(premise: str, letter: str, options: Mapping[str, str]) -> bool:
+    """Return whether a premise ends with what the thing is, and that is another option: "It is a cross, so D."."""
+    premise = premise.rstrip(" ,;:")
+    mentions = options_in(premise, options)
+    return (
+        len({mention.letter for mention in mentions}) == 1
+        and mentions[-1].letter != letter
+        and mentions[-1].end == len(premise)
+        and len(premise) - mentions[-1].start > 1
+        and _IS.search(premise[: mentions[-1].start]) is not None
+    )
 
 
 def _after_declaration(plain: Plain, start: int, options: Mapping[str, str]) -> Extraction | None:
@@ -155,6 +173,8 @@ def leading(plain: Plain, options: Mapping[str, str]) -> Extraction | None:
         return None
     if letter == "I" and re.match(r"'(?:ll|m|d|ve)\b", text[place[1] :]):
         return None
+    if text[match.end() :].strip(_OUTER).lower() == option_core(options.get(letter, "")):
+        return named_letter(plain, match[group], place, options, "leading_letter")  # the label and its text
     if _begins_an_option(text, place[0], letter, options):
         return None  # the A of "A. Reyes"
     lines = {line["letter"] for line in LABELLED_LINE.finditer(text)} & set(options)

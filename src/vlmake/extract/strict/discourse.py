@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from vlmake.extract.strict.overlap import word_set, words_in
+
 _END = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)|[。！？]+[\"'」』)]*|…+(?=\s|$)|(?<=[\u3000-\u9fff])[!?]+|\n+")
 _INITIAL = re.compile(
     r"(?:^|[\s.(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sgt|Lt|Col|Gen|Jr|Sr|No|vs|etc|approx|incl|excl|Est|Fig|fig|e\.g"
@@ -40,6 +42,9 @@ _RETRACTS = re.compile(
     r"|(?:(?<=[,，。.…\s!?])|^)不对(?=[,，。.…\s])|(?:(?<=[,，。.…?])|^)不(?=[,，])|等等(?=[,，。.…])|等一下|更正"
     r"|纠正一下|[看说算]错(?!误)了?|(?<!参)数错(?!误)了?",
     re.IGNORECASE,
+)
+_RETRACTING = word_set(  # words without which an English text takes nothing back
+    "wait hold hang correction second scratch let looking reading no closer i oops mistake stand actually"
 )
 _CORRECTS = re.compile(
     r"(?<=[\w\"')\].!?…,;])\s*(?:[-–—]+\s*)?(?<![A-Za-z])(?:(?:oh|ah|hmm|well|sorry|wait)[,.]?\s+)?(?:no"
@@ -83,8 +88,13 @@ _OPEN_WORD = re.compile(
 )
 _OPEN_PAIR = re.compile(r"\w\s+(?:or|and)(?:\s+an?)?\s*$|[或和]\s*$")
 _SHORT = 24  # characters that a text has at least to be called broken off by its last word
-_OPEN_SIGN = re.compile(r"[,、，(=]$|(?<=[\s\d])[-+×*/]$")
-_OPEN_END = re.compile(r"[\w,、，(\-–+=×*/]\s*$")
+_OPEN_SIGN = re.compile(r"[,、，(=;；]$|(?<=[\s\d])[-+×*/]$")
+_DANGLES = re.compile(  # "Then, adding the series": how a sentence begins, and no verb
+    r"\W*(?:then|next|now|finally|first|second|since|because|although|adding|using|substituting)\b(?![^=]*(?:\b(?:is|are|was|were"
+    r"|has|have|can|will|gives?|get|see|shows?)\b|=))",
+    re.IGNORECASE,
+)
+_OPEN_END = re.compile(r"[\w,、，;；(\-–+=×*/]\s*$")
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
@@ -116,6 +126,8 @@ def _is_abbreviation(text: str, start: int, dot: int) -> bool:
 
 def after_retraction(text: str) -> int | None:
     """Return where the text goes on after it last took something back ("Wait, no"), or None."""
+    if text.isascii() and _RETRACTING.isdisjoint(words_in(text)):
+        return None
     place = None
     for match in _RETRACTS.finditer(text):
         if match.start() > 0 and any(map(str.isalnum, text[: match.start()])):
@@ -145,6 +157,8 @@ def breaks_off(text: str) -> bool:
     last = line[sentences(line)[-1][0] :] if line.strip() else ""
     has_more = len(sentences(text)) > 1 or (last.count(",") > 1 and not last.isascii() and len(last) > 20)
     if _OPEN_SIGN.search(line.rstrip()) or _OPEN_PAIR.search(line) or (_OPEN_WORD.search(line) and len(text) > _SHORT):
+        return True
+    if has_more and len(last.split()) > 2 and _DANGLES.match(last):
         return True
     lines = [line for line in text.rstrip().split("\n") if line.strip()]
     if len(lines) > 1 and len(sentences(line)) == 1 and not re.search(r"[.。!?:;][\"')]*\s*$", lines[-2]):

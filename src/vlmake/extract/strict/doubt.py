@@ -15,17 +15,17 @@ from vlmake.extract.strict.discourse import sentences
 from vlmake.extract.strict.letters import letters_outside
 from vlmake.extract.strict.options import options_in
 from vlmake.extract.strict.overlap import content, stem
-from vlmake.extract.strict.statement_asked import OPPOSITES
 from vlmake.extract.strict.sentences import is_negated
+from vlmake.extract.strict.statement_asked import OPPOSITES
 from vlmake.extract.strict.statement_things import GOES_ON, KINDS_OF_PEOPLE, PEOPLE
 from vlmake.extract.strict.withheld import is_denied
 
-_NOUN_PHRASE = r"\s+(?:(?:an?|the|any|his|her|its|their|this)\s+)?(?:[\w-]+\s+)?[\"'(]?$"
+_NOUN_PHRASE = r"\s+(?:that\s+of\s+)?(?:(?:an?|the|any|his|her|its|their|this)\s+)?(?:[\w-]+\s+)?[\"'(]?$"
 _ALIKE = re.compile(  # what is compared with an option is another thing
-    r"(?:\b(?:(?<!other )than|(?<!look )(?<!looks )(?<!looked )(?<!seems )(?<!appears )(?<!something )(?<!is )(?<!sounds )like"
+    r"(?:\b(?:(?<!other )than|(?<!look )(?<!looks )(?<!looked )(?<!seems )(?<!appears )(?<!something )"
+    r"(?<!is )(?<!sounds )like"
     r"|resembl\w+|similar\s+to|close\s+to|sizes?\s+of|relatives?\s+of|mistaken\s+for|(?:different|differs?)\s+from"
-    r"|compared\s+(?:to|with)|related\s+to|inspired\s+by|e\.g\.,?|family\s+of)|belongs\s+to\s+the\s+(?=\w+\s+famil))"
-    + _NOUN_PHRASE,
+    r"|compared\s+(?:to|with)|related\s+to|inspired\s+by|e\.g\.,?|family\s+of))" + _NOUN_PHRASE,
     re.IGNORECASE,
 )
 _PLACED = re.compile(
@@ -48,23 +48,34 @@ _SUPPOSED = re.compile(
     r"\s+(?:would|could|might)\b(?!\s+(?:\w+\s+)?(?:be|fit|seem)\s+(?:the|my|a|an)?\s*(?:best|correct|right|answer|most))",
     re.IGNORECASE,
 )
-_OR_ELSE = re.compile(r"\s+or\s+(?:an?\s+|the\s+|some)(?!\w*\s*(?:is|are)\b)\w|,?也可能|[或和](?=.{1,6}之一)", re.IGNORECASE)
+_OR_ELSE = re.compile(r"\s+or\s+(?:an?\s+|the\s+|some)(?!\w*\s*(?:is|are)\b)\w|,?也可能", re.IGNORECASE)
 _NO_COUNT = re.compile(
     r"\b(?:more\s+than|less\s+than|fewer\s+than|over|at\s+least|at\s+most|up\s+to|figure|fig\.?|step|panel|line|row|page)"
     r"\s*$|(?:超过|不到|至少|至多)$",
     re.IGNORECASE,
 )
-_ASKS_COUNT = re.compile(r"\bhow\s+many\s+(?:\w+\s+){0,2}?(?P<thing>[a-z]+)(?=\s+(?:is|are|were|was|can|do|does|did|in|on|at|have|has)\b)", re.I)
+_ASKS_COUNT = re.compile(
+    r"\bhow\s+many\s+(?:\w+\s+){0,2}?(?P<thing>[a-z]+)(?=\s+(?:is|are|were|was|can|do|does|did|in|on|at|have|has)\b)",
+    re.I,
+)
 _LAST_NOUN = re.compile(r"(?P<noun>[A-Za-z]+)\s+(?:(?:who|that)\s+)?(?:(?:is|are)\s+)?(?:the\s+|an?\s+)?$")
-_FORMERLY = re.compile(r"(?:^\W*(?:after|before|without|despite)|\b(?:stopp?ed|finished|instead\s+of))\s+$", re.IGNORECASE)
-_CLAUSE_END = re.compile(r"[,;,]\s+|\s(?:while|whereas|but)\s|[,;。]")
+_FIRST_NOUN = re.compile(r"\W*(?:the|an?)\s+(?P<noun>[a-z]+)\b", re.IGNORECASE)
+_NO_LONGER = re.compile(
+    r"(?:^\W*(?:after|before|without|despite)|\b(?:stopp?ed|finished|instead\s+of))\s+$", re.IGNORECASE
+)
+_CLAUSE_END = re.compile(r"[,;]\s*|\s(?:while|whereas|but)\s|。")
 _JOINED_COUNT = re.compile(r"\s+(?:and|or|in|on|at|of|with|is|are)\s|[,;.]")
 _NEXT_WORD = re.compile(r"\s+(?P<word>[a-z]+)")
 _ARTICLE = re.compile(r"\W*(?:an?|the)?\W*", re.IGNORECASE)
+_NOT = re.compile(r"\b(?:not(?!\s+only)|never|no\s+longer|cannot)\b|n't\b", re.IGNORECASE)
+_OPERATOR_BEHIND = re.compile(r"\s*[-+×*/÷]\s*\d")
+_OPERATOR_BEFORE = re.compile(r"[\d)]\s*[-+×*/÷]\s*$")
+_UNKNOWN = re.compile(r"(?<![A-Za-z\d])([a-z])\s*=\s*$")
+_ASKS_UNKNOWN = re.compile(r"\b(?:value\s+of|solve\s+for|find)\s+([a-z])\b|([a-z])\s*的值")
+_MOST_ZH = re.compile(r"最[\u4e00-\u9fff]")
+_BESIDE_ZH = re.compile(r"(?:旁边|附近)(?:有人|的)")
 _VERDICTS = frozenset(("yes", "no"))
-CHECKED = frozenset(
-    ("concluded", "emphasised", "mentioned_text", "restated", "last_sentence", "main_clause", "number")
-)
+CHECKED = frozenset(("concluded", "emphasised", "mentioned_text", "restated", "last_sentence", "main_clause", "number"))
 """Rules whose place in the text is looked at."""
 
 
@@ -94,9 +105,12 @@ def doubted(plain: Plain, answer: Extraction, options: Mapping[str, str], questi
         or _of_other_people(before, asked)
         or _attributive(before, behind, asked)
         or _SUPPOSED.match(behind) is not None
+        or (_NOT.search(_CLAUSE_END.split(before)[-1]) is not None and not is_negated(question))
+        or _calculated(before, behind, question or "")
+        or _contrary_in_chinese(clause_around(before, text[start:end], behind), question or "")
         or _OR_ELSE.match(behind) is not None
-        or _miscounted(before, behind, question or "")
-        or _opposed(_clause(before, text[start:end], behind), asked, _own(tuple(options.values())))
+        or miscounted(before, behind, question or "")
+        or opposed(clause_around(before, text[start:end], behind), asked, _own(tuple(options.values())))
         or (answer.rule == "last_sentence" and _cut_or_beside(plain, first, start, end, options, asked))
     )
 
@@ -111,7 +125,7 @@ def _of_another(before: str, behind: str, question: str) -> bool:
     """Return whether an option stands for what something else is compared with or placed by."""
     if (alike := _ALIKE.search(before)) and alike[0].split()[0].lower() not in question.lower():
         return True
-    if _ALIKE_ZH.search(before) and _DEGREE_ZH.match(behind) or _SHAPE_ZH.match(behind):
+    if (_ALIKE_ZH.search(before) and _DEGREE_ZH.match(behind)) or _SHAPE_ZH.match(behind):
         return True
     placed = _PLACED.search(before)
     return (
@@ -128,17 +142,16 @@ def _has_letter(text: str, letter: str, options: Mapping[str, str]) -> bool:
 
 def _of_other_people(before: str, asked: frozenset[str]) -> bool:
     """Return whether an option is said of people that are not asked about: "The man passes a child reading a book"."""
-    last = _LAST_NOUN.search(before)
-    return (
-        last is not None
-        and stem(last["noun"]) in KINDS_OF_PEOPLE
-        and stem(last["noun"]) not in asked
-        and not asked & PEOPLE
-        and bool(asked & KINDS_OF_PEOPLE)
-    ) or _FORMERLY.search(before) is not None
+    if _NO_LONGER.search(before):
+        return True
+    if asked & PEOPLE or not asked & KINDS_OF_PEOPLE:
+        return False
+    last, first = _LAST_NOUN.search(before), _FIRST_NOUN.match(before)
+    nouns = {stem(match["noun"]) for match in (last, first) if match}
+    return bool(nouns & KINDS_OF_PEOPLE - asked) and (last is not None or not asked & content(before))
 
 
-def _clause(before: str, option: str, behind: str) -> str:
+def clause_around(before: str, option: str, behind: str) -> str:
     """Return the clause around an option."""
     return _CLAUSE_END.split(before)[-1] + option + _CLAUSE_END.split(behind)[0]
 
@@ -150,11 +163,11 @@ def _attributive(before: str, behind: str, asked: frozenset[str]) -> bool:
         return owned not in GOES_ON and stem(owned) not in asked
     noun = _NEXT_WORD.match(behind)
     if not noun or noun["word"] in GOES_ON or noun["word"].endswith(("ing", "ed", "ly")):
-        return False
+        return noun is not None and noun["word"] == "family"
     return stem(noun["word"]) not in asked and _ATTRIBUTE.search(before) is not None
 
 
-def _miscounted(before: str, behind: str, question: str) -> bool:
+def miscounted(before: str, behind: str, question: str) -> bool:
     """Return whether a number is a bound or a label, or counts other things than those asked for."""
     if not before and not behind:
         return False
@@ -167,11 +180,29 @@ def _miscounted(before: str, behind: str, question: str) -> bool:
     return thing not in content(_JOINED_COUNT.split(behind)[0])
 
 
-def _opposed(sentence: str, asked: frozenset[str], own: frozenset[str]) -> bool:
+def _calculated(before: str, behind: str, question: str) -> bool:
+    """Return whether a number is an operand, or the value of another unknown than the one asked for."""
+    if _OPERATOR_BEHIND.match(behind) or _OPERATOR_BEFORE.search(before):
+        return True
+    unknown, asked = _UNKNOWN.search(before), _ASKS_UNKNOWN.search(question)
+    return unknown is not None and asked is not None and unknown[1] != asked[1]
+
+
+def _contrary_in_chinese(sentence: str, question: str) -> bool:
+    """Return whether a sentence says 最少 where 最多 is asked for, or speaks of what stands beside."""
+    asked, said = _MOST_ZH.findall(question), _MOST_ZH.findall(sentence)
+    if asked and said and not set(asked) & set(said):
+        return True
+    return _BESIDE_ZH.search(sentence) is not None and not _BESIDE_ZH.search(question)
+
+
+def opposed(sentence: str, asked: frozenset[str], own: frozenset[str]) -> bool:
     """Return whether a sentence names the contrary of what the question names, and not what it names: right, left."""
     said = content(sentence) - own
     return any(
-        word not in said and word not in own and not (said & asked) & OPPOSITES.get(word, frozenset())
+        word not in said
+        and word not in own
+        and not (said & asked) & OPPOSITES.get(word, frozenset())
         and said & OPPOSITES.get(word, frozenset())
         for word in asked
     )

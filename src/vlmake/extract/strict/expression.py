@@ -10,7 +10,7 @@ from vlmake.extract.strict.letters import SEVERAL_TOGETHER
 from vlmake.extract.strict.options import are_letters, option_core, option_named_by
 
 _ONE_LETTER = re.compile(
-    r"[^\w+#°%$€£¥-]*(?:(?:the\s+)?(?:option|choice|answer|letter|选项"
+    r"[^\w+#°%$€£¥-]*(?:it'?s\s+(?=[b-z]\W*$)|(?:the\s+)?(?:option|choice|answer|letter|选项"
     r"|答案)\s*(?:is\b)?\s*[:：]?\s*[\"'(\[<{]*)?([A-Za-z])[^\w+#°%$€£¥=<*/-]*",
     re.IGNORECASE,
 )

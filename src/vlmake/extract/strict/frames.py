@@ -9,7 +9,15 @@ import re
 from vlmake.extract.strict.clean import Plain, stripped
 from vlmake.extract.strict.discourse import CONCLUDES
 from vlmake.extract.strict.figures import ASKS_NUMBER, NUMBER, SHARE, figure_in
-from vlmake.extract.strict.frames_seen import maker_named, reason_given, thing_seen, value_of
+from vlmake.extract.strict.frames_seen import (
+    category,
+    done_with,
+    maker_named,
+    names_kind,
+    reason_given,
+    thing_seen,
+    value_of,
+)
 from vlmake.extract.strict.frames_zh import answer_in_chinese, is_chinese
 from vlmake.extract.strict.overlap import content, coverage, stem, word_set
 
@@ -128,7 +136,7 @@ _NOTHING = Plain("", range(0))  # a sentence about what is asked that gives no a
 _OUTER = " \t\r\n.,;:"
 _LONGEST = 1500  # characters of a sentence that is read word by word
 _ABOUT = re.compile(
-    r"(?:about|around|approximately|roughly|nearly|almost|exactly|only|just)\s+(?=[$€£¥]?\d)", re.IGNORECASE
+    r"(?:about|around|approximately|roughly|nearly|almost|exactly|only|just|equal\s+to)\s+(?=[$€£¥]?\d)", re.IGNORECASE
 )
 _DEPICTION = re.compile(
     r"(?:an?|the)\s+(?:[\w-]+\s+)?(?:photo|picture|image|photograph|close-up|view|drawing|painting|illustration)\s+of\s+"
@@ -236,7 +244,7 @@ def _around_the_verb(
         place for place in range(1, len(words)) if given[place] and _is_verb(words[place][0], question)
     ]:
         word = words[place]
-        asked = asked - _category(question)
+        asked = asked - category(question)
         before, after = content(plain.text[: word.start()]), content(plain.text[word.end() :])
         if not all(given[:place]) and (all(given[place:]) or (asked and asked <= after and not asked & before)):
             return _subject(plain, words, place, question)
@@ -255,14 +263,6 @@ def _around_the_verb(
     if run and ASKS_SUBJECT.search(question) and run < len(words) and _is_verb(words[run][0], question):
         return _subject(plain, words, run, question)
     return None
-
-
-def _category(question: str) -> frozenset[str]:
-    """Return the kind of thing that "which city", "what animal" asks for; an answer need not name it."""
-    kind = re.match(
-        r"\W*(?:which|what)\s+(?!is\b|are\b|was\b|were\b|do\b|does\b|did\b|of\b)([A-Za-z]+)", question, re.IGNORECASE
-    )
-    return content(kind[1]) if kind else frozenset()
 
 
 def _behind(plain: Plain, words: list[re.Match[str]], start: int, asked: frozenset[str]) -> int:
@@ -302,6 +302,8 @@ def _rest(plain: Plain, start: int, question: str) -> Plain | None:
         rest.text,
     ):
         rest = rest.part(lead.end(), len(rest.text))
+    if known := done_with(rest.text, question):
+        rest = rest.part(known.start("rest"), len(rest.text))
     if (lead := _PREPOSITION.match(rest.text)) and not _ASKS_PLACE.search(question):
         rest = rest.part(lead.end(), len(rest.text))
     if depicted := _DEPICTION.match(rest.text):
@@ -312,7 +314,7 @@ def _rest(plain: Plain, start: int, question: str) -> Plain | None:
         rest = rest.part(about.end(), len(rest.text))
     if re.match(r"\W*where\b", question, re.IGNORECASE) and (posture := _POSTURE.match(rest.text)):
         rest = rest.part(posture.end(), len(rest.text))
-    if (kind := re.match(r"(?:the\s+)?([A-Za-z]+)\s+(?=\S*\d)", rest.text)) and _names_kind(kind[1], question):
+    if (kind := re.match(r"(?:the\s+)?([A-Za-z]+)\s+(?=\S*\d)", rest.text)) and names_kind(kind[1], question):
         rest = rest.part(kind.end(), len(rest.text))
     if (belongs := _BELONGS.match(rest.text)) and not ASKS_WORDS.search(question):
         rest = rest.part(belongs.end(), len(rest.text))
@@ -345,15 +347,6 @@ def _rest(plain: Plain, start: int, question: str) -> Plain | None:
     if not why and any(word.strip(_TRIM).lower() in _NO_VERB_IN_ANSWER for word in words):
         return None
     return stripped(rest, _TRIM)
-
-
-def _names_kind(word: str, question: str) -> bool:
-    """Return whether a word is the kind of number asked for: room in "what is the room number", "which room"."""
-    kind = re.escape(word)
-    return (
-        re.search(rf"\b(?:{kind}\s+number|(?:which|what)\s+{kind}|number\s+of\s+the\s+{kind})\b", question, re.I)
-        is not None
-    )
 
 
 def _attribute(plain: Plain, asked: frozenset[str]) -> Plain:

@@ -3,7 +3,7 @@
 import re
 
 from vlmake.extract.strict.clean import Plain, stripped
-from vlmake.extract.strict.overlap import content
+from vlmake.extract.strict.overlap import content, stem
 
 _SEEN = re.compile(
     r"^\W*(?:(?:I|we|you|one)\s+(?:can\s+)?(?:also\s+)?see|there(?:'s|\s+is|\s+are))\s+(?P<what>[^,;.]+)[.\s]*$",
@@ -43,6 +43,8 @@ _VALUE_OF = re.compile(
     r"\b(?:an?|the|with|has|have)\s+(?P<kind>(?:[\w-]+\s+){1,4}?)of\s+(?P<value>[$€£¥]?\d[\d.,:]*(?:\s?[A-Za-z%°/²³]{1,10})?)[.\s]*$",
     re.IGNORECASE,
 )
+_KNOWN_OBJECT = re.compile(r"(?:the|an?)\s+(?P<object>[\w-]+)\s+(?:with|using)\s+(?P<rest>\S.*)", re.IGNORECASE)
+_ENDS_WITH = re.compile(r"\bwith\W*$", re.IGNORECASE)
 _FEW = 7  # words of a thing
 
 
@@ -96,3 +98,29 @@ def value_of(sentence: Plain, question: str) -> Plain | None:
     if not match or not content(match["kind"]) or not content(match["kind"]) <= content(question):
         return None
     return sentence.part(*match.span("value"))
+
+
+def category(question: str) -> frozenset[str]:
+    """Return the kind of thing that "which city", "what animal" asks for; an answer need not name it."""
+    kind = re.match(
+        r"\W*(?:which|what)\s+(?!is\b|are\b|was\b|were\b|do\b|does\b|did\b|of\b)([A-Za-z]+)", question, re.IGNORECASE
+    )
+    return content(kind[1]) if kind else frozenset()
+
+
+def done_with(text: str, question: str) -> re.Match[str] | None:
+    """Return a match whose rest is "his left foot" where a question asks what the ball was kicked with."""
+    known = _KNOWN_OBJECT.match(text)
+    if not known or stem(known["object"]) not in content(question):
+        return None
+    asked = {stem(word) for word in known["rest"].split()} & category(question) or _ENDS_WITH.search(question)
+    return known if asked else None
+
+
+def names_kind(word: str, question: str) -> bool:
+    """Return whether a word is the kind of number asked for: room in "what is the room number", "which room"."""
+    kind = re.escape(word)
+    return (
+        re.search(rf"\b(?:{kind}\s+number|(?:which|what)\s+{kind}|number\s+of\s+the\s+{kind})\b", question, re.I)
+        is not None
+    )

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from vlmake.extract.strict.options import option_core, options_in
+from vlmake.extract.strict.overlap import word_set, words_in
 from vlmake.extract.strict.withheld import is_denied
 
 # "The answer is", "the best choice would be:", "I would go with", 答案是, 故选. What follows is the answer.
 _ALONE = r"(?=[\"'(\[]*(?:(?:option|choice|answer)\s+)?[\"'(\[]*[A-Z][\"')\]]*\s*(?:[.,;!(]|$))"  # a letter and no more
-DECLARATION = re.compile(
+_DECLARATION = re.compile(
     r"\b(?:(?:answer|ans\b\.?|choice|option|selection|pick|(?:right|correct|best)\s+one)\b"
     r"(?:\s+(?:to|for)\s+(?:the|this)\s+(?:\w+\s+)?(?:question|problem))?[\"']?\s*\]?\s*"
     r"(?:(?:is|was|would\s+be|should\s+be|must\s+be|will\s+be|could\s+be|has\s+to\s+be|appears\s+to\s+be"
@@ -28,13 +29,19 @@ DECLARATION = re.compile(
     r"|fits|is\s+possible))"
     r"|(?:so|thus|therefore|hence)[,:]?\s+(?=[\"'(\[]*[A-Z][\"')\]]*\s*[.!]?\s*$))"
     r"|(?<=[.!?。])\s+(?=[\"'(\[]*[A-Z][\"')\]]*[.!]?\s*$)"
-    r"|(?:(?<![不别没非未])(?:(?:正确|最终|最佳)的?(?:答案|选项|选择)|答案|选项|选择|回答|应该?选择?|我选择?"
-    r"|故选择?|所以选择?|因此选择?|本题选择?|选)"
+    r"|(?:(?<![不别没非未])(?:(?:正确|最终|最佳)的?(?:答案|选项|选择)|答案|(?<![A-Z各个析])选项|选择|回答|应该?选择?|我选择?"
+    r"|故选择?|所以选择?|因此选择?|本题选择?|选(?!项))"
     r"|的一项(?=应?[该当]?[是为])|正确的(?=应?[该当]?[是为])|剩下的?只?有?|只剩下?|我(?:认为|觉得|猜)(?=是|应该"
     r"|选)|[(\[]答案[)\]])"
     r"[\s\"')\]]*(?:应该|应当|应)?\s*(?:(?:是|为|选|:|项)\s*)*",
     re.IGNORECASE,
 )
+_DECLARING = word_set(  # words without which an English text declares nothing before its last letter
+    "answer ans choice option selection pick one i i'd i'll going go went settle settling point points lean leaning my "
+    "only leaves leaving so "
+    "thus therefore hence"
+)
+_LETTER_AT_THE_END = re.compile(r"[.!?]\s+[\"'(\[]*[A-Z][\"')\]]*[.!]?\s*$")
 DECLARED_LETTER = re.compile(
     r"\s*(?:(?:the\s+)?(?:option|choice|letter|number|answer)\s*:?\s+"
     r"|选项\s*)?(?P<open>[\"'(\[<{]*)\s*(?P<letter>[A-Za-z])(?P<close>\s*[\"')\]>}]+)?"
@@ -68,7 +75,7 @@ _LABEL = re.compile(r"(?<!\w)(?<!\w')\(?([A-Z])[\"')\]]{0,3}[.):、,]?\s*")
 # Where a bare letter names an option and is no article, initial or "Vitamin A".
 _BARE = re.compile(
     r"(?:(?<!\w)[(\[\"']\s*(?P<quoted>[A-Z]|(?<=\()[a-z](?=\)))\s*[)\]\"']"
-    r"|(?:^\s*|\b(?i:options?|choices?|statements?|letter|is|be|it's|that's|so|thus|therefore|hence|choose|pick|select|with"
+    r"|(?:^\s*|\b(?i:options?|choices?|statements?|letter|is|isn't|wasn't|be|it's|that's|so|thus|therefore|hence|choose|pick|select|with"
     r"|say|answer"
     r"|probably|maybe|perhaps|definitely|certainly|guess|either|both|not|neither|leaves)\s*[,:]?\s*"
     r"|(?<![A-Za-z])[:=>→⇒]\s*|:\s+(?=[A-Z][\"')\]]*\s*[.!]?\s*$)|\n\s*(?:[|-]\s*)?|[.!?。;]\s+|选项?\s*"
@@ -107,6 +114,13 @@ class LetterMention(NamedTuple):
     start: int
     end: int
     rejected: bool
+
+
+def declarations(text: str) -> list[re.Match[str]]:
+    """Return where a text declares its answer, in order; what it declares stands behind."""
+    if text.isascii() and _DECLARING.isdisjoint(words_in(text)) and not _LETTER_AT_THE_END.search(text):
+        return []
+    return list(_DECLARATION.finditer(text))
 
 
 def is_letter(text: str, match: re.Match[str]) -> bool:

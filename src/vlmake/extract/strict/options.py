@@ -28,6 +28,8 @@ _VERDICTS = frozenset(("no", "yes", "是", "否", "对", "错", "有", "不是",
 _VERDICT_ENDS = re.compile(r"的?\s*(?:[.,;:!?。)\]\"'\n–—]|-\s|$)")
 _WORDS = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*")  # nothing there to clean
 _LETTERS = re.compile("[A-Z]{1,2}")
+_OUTER = " .。,;:!?\"'"
+_LONGER = 40  # characters by which a text is longer than any option that it can be
 _LONGEST_NUMBER = 24  # characters of a text that may be a number in words
 _ONLY_ARTICLES = frozenset({"", "a", "an", "the", "i"})
 
@@ -45,7 +47,7 @@ def option_core(text: str) -> str:
     """Return an option's text as it is looked up: cleaned, lower case, without article and final punctuation."""
     if not _WORDS.fullmatch(text):
         text = " ".join(maths(unmarked(clean(Plain(text, range(len(text)))))).text.split())
-    cleaned = lowered(text).strip(" .。,;:!?\"'")
+    cleaned = lowered(text).strip(_OUTER)
     return _ARTICLE.sub("", cleaned, count=1) if _ARTICLE.match(cleaned) else cleaned
 
 
@@ -77,7 +79,30 @@ def lowered(text: str) -> str:
 
 def are_letters(options: Mapping[str, str]) -> bool:
     """Return whether an option's text is itself a letter or two ("AB"), so that a letter may be meant as a text."""
-    return any(len(option) < 3 and _LETTERS.fullmatch(option) for option in options.values())
+    return _any_letters(tuple(options.values()))
+
+
+@lru_cache(maxsize=8192)
+def _any_letters(options: tuple[str, ...]) -> bool:
+    return any(len(option) < 3 and _LETTERS.fullmatch(option) for option in options)
+
+
+class _LookedUp(NamedTuple):
+    """What is looked for in a text: the options' own texts, and each text or spelling with its options' letters."""
+
+    own: frozenset[str]
+    letters: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@lru_cache(maxsize=8192)
+def _looked_up(options: tuple[tuple[str, str], ...]) -> _LookedUp:
+    """Return what is looked for, the longest texts first; letters only as they are written: A is no article there."""
+    written = are_letters(dict(options))
+    cores = [(option if written else option_core(option), letter) for letter, option in options]
+    known = frozenset(core for core, _ in cores)
+    cores += [(other, letter) for core, letter in cores for other in _spellings(core) if other not in known]
+    texts = sorted({core for core, _ in cores} - _ONLY_ARTICLES, key=lambda core: (-len(core), core))
+    return _LookedUp(known, tuple((text, tuple(letter for core, letter in cores if core == text)) for text in texts))
 
 
 def options_in(text: str, options: Mapping[str, str], rejected: bool = False) -> list[Mention]:
@@ -86,25 +111,20 @@ def options_in(text: str, options: Mapping[str, str], rejected: bool = False) ->
     Those that the text rejects are left out, unless ``rejected`` asks for them too. Longer options claim their place
     first, so ``red`` is not found inside ``red and blue``.
     """
-    lower = lowered(text)
+    named = _looked_up(tuple(options.items()))
+    lower = text if are_letters(options) else lowered(text)
     claimed = bytearray(len(lower))
     found: list[tuple[Mention, bool]] = []
-    cores = [(option_core(option), letter) for letter, option in options.items()]
-    if are_letters(options):  # only as they are written: A is no article there
-        lower = text
-        cores = [(option, letter) for letter, option in options.items()]
-    known = {core for core, _ in cores}
-    cores += [(other, letter) for core, letter in cores for other in _spellings(core) if other not in known]
-    for start, end in compounds_in(lower, known):
+    for start, end in compounds_in(lower, named.own):
         claimed[start:end] = b"\x01" * (end - start)
-    for core in sorted({core for core, _ in cores if core not in _ONLY_ARTICLES}, key=lambda core: (-len(core), core)):
+    for core, letters in named.letters:
         start = lower.find(core)
         while start >= 0:
             end = start + len(core)
             if _is_word(lower, start, end) and not any(claimed[start:end]) and _is_said(core, lower, start, end):
                 claimed[start:end] = b"\x01" * len(core)
                 denied = is_denied(text, start, end)
-                found += [(Mention(letter, start, end), denied) for other, letter in cores if other == core]
+                found += [(Mention(letter, start, end), denied) for letter in letters]
             start = lower.find(core, end)
     found.sort(key=lambda entry: (entry[0].start, entry[0].letter))
     for place in range(len(found) - 1, 0, -1):  # "wheat and corn don't grow" denies both
@@ -123,6 +143,8 @@ def options_in(text: str, options: Mapping[str, str], rejected: bool = False) ->
 
 def option_named_by(text: str, options: Mapping[str, str]) -> str | None:
     """Return the one option whose text the whole of ``text`` is, else None."""
+    if len(text) > _LONGER and len(text.strip(_OUTER)) > max(map(len, options.values()), default=0) + _LONGER:
+        return None
     core = option_core(text)
     letters = [letter for letter, option in options.items() if core and option_core(option) == core]
     if not letters and len(core) <= _LONGEST_NUMBER:

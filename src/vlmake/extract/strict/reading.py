@@ -27,6 +27,7 @@ _SPEAKER = r"(?:(?:human|user|usr|用户|人类)\s*[:：]|#{1,4}\s*(?:human|user
 # The model goes on with a turn of its own making: what stands before is its answer.
 _NEXT_TURN = re.compile(
     rf"<\|start_header_id\|>\s*user|<\|im_start\|>\s*user|<\|user\|>|^[ \t>*]*{_SPEAKER}|\[INST\]"
+    r"|(?<=[.!?。]\s)(?:Question|问题)\s*\d*\s*[:：](?=[^\n]*\b(?:Answer|A|答案?)\s*[:：])"
     r"|(?<=\n)[ \t]*\**(?:next\s+)?(?:question|q|问题|问)\s*\d*\**\s*[:：]\**",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -75,7 +76,7 @@ def final_text(prediction: str | None) -> Final:
     if prediction is None:
         return Final(nothing, "no_prediction")
     plain = Plain(prediction, range(len(prediction)))
-    if not _PLAIN.fullmatch(prediction) or _OWN_TURN.match(prediction):
+    if not _PLAIN.fullmatch(prediction) or "Question:" in prediction or _OWN_TURN.match(prediction):
         place = spoken_place(prediction)
         if place is None:
             return Final(nothing, "truncated")

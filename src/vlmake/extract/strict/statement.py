@@ -19,6 +19,7 @@ from vlmake.extract.strict.statement_clauses import (
     in_scope,
     there,
 )
+from vlmake.extract.strict.statement_doubt import affirms_another, misread
 from vlmake.extract.strict.statement_things import thing_asked
 from vlmake.extract.strict.withheld import is_hearsay
 
@@ -137,7 +138,7 @@ def _turned(before: str, after: str, asked: Asked) -> str | None:
 
 def _direct(sentence: str, asked: Asked, least: float) -> str | None:
     """Return what a sentence answers that says one thing."""
-    if _DEGREE.search(sentence) and not _DEGREE.search(asked.question):
+    if misread(sentence, asked) or (_DEGREE.search(sentence) and not _DEGREE.search(asked.question)):
         return None
     quoted = [double or single for double, single in _QUOTED.findall(asked.question)]
     if len(quoted) == 1 and _ASKS_WORDS.search(asked.question):
@@ -164,12 +165,14 @@ def _direct(sentence: str, asked: Asked, least: float) -> str | None:
     share, _, unit = max(scored)
     known = meant[units.index(unit)]
     if thing:
-        return there(units, asked, least)
+        answer = there(units, asked, least)
+        return None if answer == "Yes" and affirms_another(sentence, asked) else answer
     if len(in_scope(unit, asked)) == 1 and share >= least and asked.words & content(unit):
         return denied(unit, units, asked, share, known)
     if in_scope(unit, asked) or (len(unit.split()) < 2 and unit.isascii()):
         return None
-    return affirmed(sentence, unit, units, asked, share, known)
+    answer = affirmed(sentence, unit, units, asked, share, known)
+    return None if answer == "Yes" and affirms_another(sentence, asked) else answer
 
 
 def _says_quoted(sentence: str, wanted: str) -> str | None:

@@ -107,6 +107,8 @@ def affirmed(
         return None
     if switched := _switched(sentence, asked.core):
         return switched
+    if ASKS_ON_OFF.search(asked.core) and not _ON_OFF.search(sentence):
+        return None
     if _THAN.search(asked.core) and _SAME.search(sentence):
         return "No"
     elsewhere = placed_elsewhere(sentence, asked.question)

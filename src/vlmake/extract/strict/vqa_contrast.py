@@ -44,6 +44,7 @@ _RIVALS = (  # groups of qualifiers of which a value has one
     ("home", "away|guests?|visitors?"),
     ("yes|agree|agreed|support(?:ed|s)?|approve[ds]?|赞成|同意",
      "no|disagree|disagreed|oppose[ds]?|disapprove[ds]?|反对|不同意"),
+    ("written|wrote|handwritten|写|算出", "correct|actual|actually|right|正确|应为|应该是|实际|实际上"),
     ("morning|上午", "afternoon|下午", "evening|晚上"),
 )  # fmt: skip
 _VALUE = re.compile(
@@ -169,6 +170,7 @@ _HUE = (
     r"|purple|orange|violet|turquoise|teal|beige|gold|golden|silver|maroon|cream|tan|khaki|navy|lavender|crimson|blond|blonde)"
 )
 _HUES = re.compile(rf"\b{_HUE}(?:(?:\s*,\s*|\s*,?\s+and\s+|\s*[/&-]\s*){_HUE})*\b(?!-)", re.IGNORECASE)
+_APART = "the|next|near|behind|beside|under|with"  # what stands behind them is another thing
 _WORN_ZH = re.compile(r"什么颜?色的(?P<thing>[\u4e00-\u9fff]{1,4})")
 _ASKS_COLOUR_ZH = re.compile(r"(?:^|的|[上里中])?(?P<thing>[\u4e00-\u9fff]{1,4}?)的?(?:是|呈)?(?:什么颜色|什么色|颜色)")
 _HUE_ZH = r"(?:深|浅|淡|亮)?[红绿蓝黄黑白灰棕粉紫橙褐]{1,2}"
@@ -202,7 +204,14 @@ def _belongs(text: str, hue: re.Match[str], noun: str) -> bool:
     before = text[: hue.start()]
     said = rf"\b{name}\b(?:\s+(?!(?:a|an|and|but|while)\b)[\w'-]+){{0,6}}?\s*(?:,\s*which\s+)?"
     said += r"(?:is|are|was|were|has|have|appears?|seems?|looks?|in|:|=|—)"
-    return re.search(rf"{said}\s*(?:to\s+be\s+)?(?:(?!the\b)[\w-]+\s+){{0,3}}$", before, re.IGNORECASE) is not None
+    return (
+        re.search(
+            rf"{said}\s*(?:to\s+be\s+)?(?:(?!(?:{_APART})\b)[\w-]+\s+){{0,3}}$",
+            before,
+            re.IGNORECASE,
+        )
+        is not None
+    )
 
 
 def _colour_in_chinese(plain: Plain, question: str, only: bool) -> Plain | None:

@@ -6,7 +6,7 @@ from vlmake.extract.strict.clean import Plain
 
 _ASKS_FIGURE = re.compile(
     r"\bhow\s+(?:many|much|old|tall|long|far|heavy|wide|deep|high|fast)\b|\bwhat\s+(?:time|year|percentage|percent|date)\b"
-    r"|\b(?:number|price|temperature|score|phone|percentage|year|amount|median|average|code|postcode"
+    r"|\b(?:number|price|temperature|score|phone|percentage|year|date|amount|median|average|code|postcode"
     r"|zip)\s*(?:on|of|is|was|does|for|at|in|\?|$)|多少(?!人物)|几(?:点|号|个|岁|年|月|楼|层|本|只|人|位|条|张|元)|多[大长高远重]",
     re.IGNORECASE,
 )
@@ -29,7 +29,7 @@ _COLOUR = re.compile(
 )
 _LOOSE_END = re.compile(
     r"(?:^|[\s,])(?:is|are|was|were|the|(?-i:a|an)|of|and|or|to|with|in|on|at|by|from|cannot|can|not|which|that|than|because"
-    r"|has|have|but|so|for)$|[(\[\u4e00-\u9fff]?[是和与或及]$|(?<![华行作认成])为$|(?<![存现潜内])在$|(?<!\b[A-F])[+×*/=:,(]$",
+    r"|has|have|but|so|for)$|[(\[\u4e00-\u9fff]?[是和与或及]$|^第$|(?<![华行作认成])为$|(?<![存现潜内])在$|(?<!\b[A-F])[+×*/=:,(]$",
     re.IGNORECASE,
 )
 _LOOSE_START = re.compile(
@@ -73,7 +73,6 @@ _ASKS_PLACE = re.compile(
     r"|\b(?:in|on|at|by|with|under|near|to|from)\s*[?]?\s*$",
     re.IGNORECASE,
 )
-_PLACE = re.compile(r"(?:in|on|at|above|below|under|near|behind|beside|inside|next\s+to)\s+(?:the|an?|its|his|her)\b")
 _PLACE_ZH = re.compile(r"(?:[上下左右中里内外前后]|角|边|部|侧|处|面|旁|方)$")
 
 

@@ -10,6 +10,7 @@ from vlmake.extract.strict.frames import answer_in
 from vlmake.extract.strict.overlap import content, coverage, stem
 from vlmake.extract.strict.vqa_across import answer_across
 from vlmake.extract.strict.vqa_contrast import only_denies
+from vlmake.extract.strict.vqa_doubt import answers_another
 from vlmake.extract.strict.vqa_fits import fits, of_the_kind
 from vlmake.extract.strict.vqa_labels import LABELLED
 from vlmake.extract.strict.vqa_peel import tidied
@@ -68,7 +69,12 @@ def restated(plain: Plain, marked: Plain, question: str) -> Extraction | None:
         concludes = CONCLUDES.match(sentence.text.strip()) is not None
         if concludes and said is None and last:
             return None  # the conclusion says something else than the sentences before
-        if said is not None and said.text and fits(said, sentence, question):
+        if (
+            said is not None
+            and said.text
+            and fits(said, sentence, question)
+            and not answers_another(said, sentence, question)
+        ):
             covered = coverage(content(question), sentence.text)
             heads = _heads(sentence, said, question)
             weight = covered + concludes + (0.5 if last else 0.2 if not place else 0) + 0.3 * heads
@@ -179,6 +185,8 @@ def framed(plain: Plain, question: str) -> Extraction | None:
     if said is None or not said.text:
         return None
     if fits(said, plain, question):
+        if answers_another(said, plain, question):
+            return unresolved("sentence")
         return tidied(said, "restated")
     return unresolved("sentence") if VERB.search(plain.text) or says_chinese(plain.text, question) else None
 

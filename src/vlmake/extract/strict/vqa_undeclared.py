@@ -85,6 +85,8 @@ _ADVERBIAL = re.compile(
 )
 _SUBJECT_FIRST = re.compile(r"\W*(?:you|we|they|he|she|i|people|everyone)\s+\w+\s+\w+", re.IGNORECASE)
 _MORE_GUESSES = re.compile(r"\W*(?:or\s+)?(?:maybe|perhaps|possibly|or)\b|\W*(?:也可能|或者|也许)", re.IGNORECASE)
+_EQUATION = re.compile(r"=|\\(?:int|lim|sum|frac)")
+_MENDED = re.compile(r"\b(?:wrong|incorrect|should\s+(?:be|read))\b|错误|应为|应该是|应是")
 _EXPLAINS = re.compile(r"\b(?:explanation|reason|because|since|see|note)\b|[.!?]\s*$", re.IGNORECASE)
 
 
@@ -135,13 +137,22 @@ def undeclared(plain: Plain, marked: Plain, question: str | None) -> Extraction:
     if is_cut(given.text, given.spans):
         if len(given.spans) <= _MANY_SENTENCES:
             return unresolved("truncated")
-        given = given._replace(plain=given.plain.part(0, given.spans[-2][1]))
+        return _before_the_cut(given)
     if question is None:
         return tidied(without_lead(given.plain), "whole_text") or unresolved("empty")
     answer = _layered(given)
     if not answer.found and (colour := colour_of(given.plain, question, only=True)) and len(given.spans) == 1:
         return tidied(colour, "restated") or answer
     return answer
+
+
+def _before_the_cut(given: _Text) -> Extraction:
+    """Return the answer of a long text that is cut off at its end, where its first sentence gives it."""
+    first, last = given.spans[0], given.spans[-2]
+    answer = _layered(given._replace(plain=given.plain.part(0, last[1])))
+    if answer.start is None or answer.start < given.plain.places[first[1] - 1]:
+        return answer
+    return unresolved("truncated")
 
 
 def _layered(given: _Text) -> Extraction:
@@ -193,6 +204,8 @@ def _declines(given: _Text) -> bool:
 
 def _contrasted(given: _Text) -> Extraction | None:
     """Return the value that the question means where a text tells several, or denies one."""
+    if given.reads_out and _MENDED.search(given.text) and (value := qualified(given.plain, given.question)):
+        return tidied(value, "restated")
     if given.reads_out or len(given.spans) > _FEW_SENTENCES:
         return None
     if ASKS_TEXT.search(given.question) is None and len(given.spans) == 1:
@@ -279,6 +292,8 @@ def _first_words(given: _Text) -> Extraction | None:
     text, spans = given.text, given.spans
     if len(spans) < 2 or given.reads_out or not is_bare(text[slice(*spans[0])]):
         return None
+    if _EQUATION.search(text[slice(*spans[0])]):
+        return None  # a formula, from which the text goes on
     if "\n|" in text or text.startswith(("|", "-")):
         return None
     first, rest = given.plain.part(*spans[0]), text[spans[0][1] :]

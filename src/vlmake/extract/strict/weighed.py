@@ -50,11 +50,11 @@ _LONGEST_PERIOD = 12  # words that a text says over and over
 
 def said_once(plain: Plain) -> Plain:
     """Return a text that says the same words over and over only once."""
-    words = list(re.finditer(r"\S+", plain.text[:4000]))
-    said = [word[0].strip(".,;").lower() for word in words]
-    for period in range(1, min(_LONGEST_PERIOD, len(words) // 2) + 1):
-        if all(word == said[place % period] for place, word in enumerate(said)):
-            return plain.part(0, words[period - 1].end())
+    said = [word.strip(".,;") for word in plain.text[:4000].lower().split()]
+    for period in range(1, min(_LONGEST_PERIOD, len(said) // 2) + 1):
+        if said[period] == said[0] and all(word == said[place % period] for place, word in enumerate(said)):
+            words = re.match(rf"(?:\s*\S+){{{period}}}", plain.text)
+            return plain.part(0, words.end()) if words else plain
     return plain
 
 

@@ -47,6 +47,7 @@ _TURNS = re.compile(r"\W*(?:however|but|yet|although|actually|但是?|然而|不
 _TURN = re.compile(r"\b(?:but|however|actually|in\s+fact|really|yet)\b|但|其实|实际上|不过|然而", re.IGNORECASE)
 _QUOTED_ANY = re.compile(r"[\"“「][^\"”」\n]{1,80}[\"”」]")
 _ANSWERS_ITSELF = re.compile(r"(?P<asked>[^.?!\n]{6,200})\?\s*(?P<word>yes|no)\b(?=\s*[.,!;]|\s*$)", re.IGNORECASE)
+_CAN, _ASKS_CAN = re.compile("可以"), re.compile("可以|能|可")
 _OPEN_PAIR = re.compile(
     r"(?:answer|verdict|conclusion|答案|回答)\s*(?:is|:|是|为)\s*[\"'(\[]*(?:yes\s*(?:/|or)\s*no|no\s*(?:/|or)\s*yes|是\s*[/或]\s*否)",
     re.IGNORECASE,
@@ -92,6 +93,8 @@ def _read(plain: Plain, asked: Asked, question: str | None) -> Extraction:
     if not courteous:
         return _said(plain, asked, question)
     answer = _said(plain.part(courteous.end(), len(plain.text)), asked, question)
+    if _CAN.match(courteous["only"] or "") and _ASKS_CAN.search(asked.core) and answer.answer != "No":
+        return found("Yes", "leading_word", plain, *courteous.span("only"))
     if courteous["agrees"] and answer.answer == "No":
         return unresolved("contradiction")
     if answer.found or answer.rule != "none" or courteous["only"] or ANNOUNCES.match(plain.text, courteous.end()):

@@ -38,7 +38,7 @@ _DECLARED = re.compile(
 _ONLY_IF = re.compile(r"\b(?:if|case|would|otherwise|had)\b", re.IGNORECASE)
 # A verdict stands alone: at the start of a sentence or clause and followed by punctuation or the end, or by a word
 # with which a sentence goes on ("No it is not"). "No dog", "no problem" and "no doubt" are no verdicts.
-_GOES_ON = r"it|there|this|that|the|they|he|she|i|we|you|because|since|as|not|in|a|an"
+_GOES_ON = r"it|its|there|theres|this|that|the|they|he|she|i|we|you|because|since|as|not|in|a|an"
 _VERDICT = re.compile(
     rf"(?:(?:^\W{{0,6}}|[.!?。;,:\n\"✅❌✔✘×√'(\[]|-|–|—|(?<=[\u4e00-\u9fff])|\b(?:is|so|say|think|therefore|thus|hence|guess"
     rf"|believe|definitely|certainly|probably|likely|actually|in\s+fact|(?:say|answer|reply)\s+with"
