@@ -4,6 +4,7 @@
     data/{base}/source.json                             what was downloaded: md5, sha256, size, origin
     data/{base}/samples.parquet, images.arrow           rows and images, decoded once for all models
     data/models/{model}/checkpoint.json                 folder and pinned commit of a model from a hub
+    data/environments/{environment}-{lock}.json         interpreter of an environment, built from its lock file
     results/{model}/{base}/journal/*.jsonl              every answer the moment it exists, undeclared
     results/{model}/{dataset}/shards/{k}-of-{n}.parquet predictions of one shard, temporary
     results/{model}/{dataset}_predictions.parquet       all predictions in the benchmark's order
@@ -23,6 +24,7 @@ min_version("9.27.1")
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/checkpoints.smk"
+include: "workflow/rules/environments.smk"
 include: "workflow/rules/start.smk"
 include: "workflow/rules/inference.smk"
 include: "workflow/rules/scoring.smk"

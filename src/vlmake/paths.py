@@ -81,6 +81,11 @@ def checkpoint(model: str, data_dir: str = "data") -> str:
     return f"{data_dir}/models/{model}/checkpoint.json"
 
 
+def environment(name: str, digest: str, data_dir: str = "data") -> str:
+    """Return the path of the word that an environment is built; ``digest`` is the start of its lock's."""
+    return f"{data_dir}/environments/{name}-{digest}.json"
+
+
 def certificate(model: str) -> str:
     """Return the path of what a converted model's comparison with its original found."""
     return f"certify/{model}.json"
@@ -94,6 +99,16 @@ def journal(model: str, base: str) -> str:
 def server_log(model: str) -> str:
     """Return where the output goes of a server that is started for a model; no benchmark's name has an underscore."""
     return f"results/{model}/_server.log"
+
+
+def endpoint_lock(model: str) -> str:
+    """Return the lock that a job holds while it asks a model's server."""
+    return f"results/{model}/_endpoint.lock"
+
+
+def endpoint_note(model: str) -> str:
+    """Return where a job leaves word of what stopped it from asking a model's server."""
+    return f"results/{model}/_endpoint.stopped"
 
 
 def shard(model: str, dataset: str, number: str = "{shard}", of: str = "{shards}") -> str:

@@ -1,7 +1,7 @@
-"""What a dataset class written for VLMEvalKit's development guide imports: change its imports to this module's name.
+"""What a class written for VLMEvalKit's development guide imports: change its imports to this module's name.
 
-``ImageBaseDataset``, the helpers for images as base64, and ``load``/``dump`` for tables and JSON, with that guide's
-names and signatures. Pickles are neither read nor written. ``from vlmake.vlmeval import *`` also gives the modules that
+``ImageBaseDataset`` for datasets, ``BaseModel`` for models, the helpers for images as base64, and ``load``/``dump`` for
+tables and JSON, with that guide's names and signatures. Pickles are neither read nor written. ``from vlmake.vlmeval
 a class of VLMEvalKit gets with its own star import.
 """
 
@@ -31,12 +31,29 @@ from vlmake.data.images import ImageError
 from vlmake.dataset_classes.files import dump, load
 from vlmake.dataset_classes.image_files import found_inside
 from vlmake.errors import VlmakeError
+from vlmake.model_classes.base_model import BaseModel
+from vlmake.model_classes.guide import (
+    DATASET_MODALITY,
+    DATASET_TYPE,
+    cn_string,
+    concat_images_vlmeval,
+    get_rank_and_world_size,
+    isimg,
+    parse_file,
+    splitlen,
+    toliststr,
+)
 from vlmake.scoring.protocols import NO_IMAGE
 
 __all__ = [
+    "DATASET_MODALITY",
+    "DATASET_TYPE",
+    "BaseModel",
     "Image",
     "ImageBaseDataset",
     "LMUDataRoot",
+    "cn_string",
+    "concat_images_vlmeval",
     "d2df",
     "decode_base64_to_image",
     "decode_base64_to_image_file",
@@ -46,6 +63,8 @@ __all__ = [
     "encode_image_to_base64",
     "get_intermediate_file_path",
     "get_logger",
+    "get_rank_and_world_size",
+    "isimg",
     "istype",
     "json",
     "listinstr",
@@ -54,9 +73,11 @@ __all__ = [
     "np",
     "os",
     "osp",
+    "parse_file",
     "pd",
     "re",
     "read_ok",
+    "splitlen",
     "string",
     "toliststr",
     "warnings",
@@ -103,20 +124,6 @@ def LMUDataRoot() -> str:  # noqa: N802 (the guide's name)
     folder = paths.lmu_data(None)
     folder.mkdir(parents=True, exist_ok=True)
     return str(folder)
-
-
-def toliststr(s: Any) -> list[str]:
-    """Return a cell as a list of texts: a list as it is, a text that is written as a list item by item."""
-    if isinstance(s, list):
-        return [str(item) for item in s]
-    if not isinstance(s, str):
-        raise NotImplementedError(f"a list or a text is needed, not {type(s).__name__}")
-    if not (s.startswith("[") and s.endswith("]")):
-        return [s]
-    try:
-        return [str(item) for item in ast.literal_eval(s)]
-    except (ValueError, SyntaxError):
-        raise ValueError(f"not a list: {s[:80]!r}") from None
 
 
 def istype(s: Any, type_of: type) -> bool:

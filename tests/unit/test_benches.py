@@ -83,6 +83,12 @@ def test_gpu_needs_no_library_of_the_workflow() -> None:
     assert "--tiny" in done.stdout
 
 
+def test_endpoint_asks_every_sample_both_ways() -> None:
+    lines = table(run("endpoint.py", "--samples", "40", "--connections", "8", "--repeat", "1"))
+    assert [line["server answers after"] for line in lines] == ["0 ms", "0 ms", "100 ms", "100 ms"]
+    assert all(float(line["wall / ideal"]) >= 1 for line in lines[2:])
+
+
 def test_score_measures_every_size_and_stage_and_the_stages_add_up() -> None:
     printed = run("score.py", "--rows", "200", "--more-rows", "400", "--repeat", "1")
     costs, stages = (table(part) for part in printed.split("by stage:"))

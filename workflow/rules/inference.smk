@@ -1,8 +1,14 @@
 # Predictions of a (model, dataset): one job where the rows fit one shard, else one job a shard and a merge.
 # The journal is undeclared on purpose: Snakemake deletes the declared outputs of a job that failed.
 
+
+def entering(wildcards, input):
+    """What stands before a program that runs in an environment of its own."""
+    return ["-m", "vlmake.environments.enter", input.environment] if input.environment else []
+
+
 INFER = (
-    "{PYTHON:q} {SCRIPTS:q}/infer.py {REGISTRY_ARGUMENTS:q}"
+    "{PYTHON:q} {params.enter:q} {SCRIPTS:q}/infer.py {REGISTRY_ARGUMENTS:q}"
     " --model {wildcards.model:q} --dataset {wildcards.dataset:q}"
     " --samples {input.samples:q} --images {input.images:q} --journal {params.journal:q}"
     " {params.checkpoint:q} --max-failures {RUN.max_failures} --image-roundtrip {RUN.image_roundtrip}"
@@ -16,6 +22,7 @@ rule infer:
         samples=samples_of,
         images=images_of,
         checkpoint=checkpoint_of,
+        environment=environment_of,
     output:
         predictions=paths.predictions("{model}", "{dataset}"),
         timing=paths.timing("{model}", "{dataset}"),
@@ -27,6 +34,7 @@ rule infer:
     params:
         spec=lambda w: PLAN.inference_spec(w.model, w.dataset),
         journal=lambda w: paths.journal(w.model, base_of(w)),
+        enter=entering,
         checkpoint=lambda w, input: (
             ["--checkpoint", input.checkpoint] if input.checkpoint else []
         ),
@@ -40,6 +48,7 @@ rule infer_shard:
         samples=samples_of,
         images=images_of,
         checkpoint=checkpoint_of,
+        environment=environment_of,
     output:
         shard=temp(paths.shard("{model}", "{dataset}")),
     threads: 1
@@ -48,6 +57,7 @@ rule infer_shard:
     params:
         spec=lambda w: PLAN.inference_spec(w.model, w.dataset),
         journal=lambda w: paths.journal(w.model, base_of(w)),
+        enter=entering,
         checkpoint=lambda w, input: (
             ["--checkpoint", input.checkpoint] if input.checkpoint else []
         ),

@@ -61,11 +61,12 @@ def infer(
     registry = load_registry(registries)
     spec = model_spec.resolve(model, registry.model(model), checkpoint)
     own = ShardFiles(dataset, shard, shards, samples, images, journal)
+    started = started_ns(planned) if planned else None
     with ExitStack() as stack:
-        opened = cache(partial(open_model, spec, threads, stack))
+        opened = cache(partial(open_model, spec, threads, started, stack))
         with hold_rows(own, model):
             work = read_shard(own, spec, registry.dataset(dataset), image_roundtrip)
-            answer_shard(work, work.todo(started_ns(planned) if planned else None), spec, opened)
+            answer_shard(work, work.todo(started), spec, opened)
         answers = work.answers()
         imported = work.asking.looked_up_in is not None
         refuse_failures(work.questions, answers, max_failures, f"{model} on {dataset}", imported=imported)

@@ -24,11 +24,23 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A benchmark's row as its TSV has it: the text of every cell but the images, and the images' ids."""
+
+    cells: Mapping[str, str | None]
+    images: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class SampleName:
-    """Which row of which benchmark (its registered name, without a limit) a question is."""
+    """Which row of which benchmark (its registered name, without a limit) a question is.
+
+    ``row`` is there for a model that may build its own prompts.
+    """
 
     dataset: str
     index: str
+    row: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +48,7 @@ class Request:
     """One question: the conversation up to it, and the original bytes of every image it names by digest.
 
     ``pixels`` are the limits on what the image processor makes of the images (keys of ``model_entries.PixelBudget``).
-    ``sample`` is set only for a model that looks its answers up.
+    ``sample`` is set only for a model that looks its answers up, or is told which benchmark it answers.
     """
 
     turns: Sequence[Turn]

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlmake import paths
 from vlmake.backends.base import Capabilities, Deliver, Request
 from vlmake.endpoints.address import chat_url
 from vlmake.endpoints.client import Call, Client
@@ -15,6 +16,8 @@ from vlmake.endpoints.exchange import Endpoint
 from vlmake.endpoints.keys import read_key
 from vlmake.endpoints.messages import Wording, body_of
 from vlmake.endpoints.spending import Price, Spending
+from vlmake.errors import counted
+from vlmake.inference.journal import all_predictions
 
 if TYPE_CHECKING:
     from vlmake.models.model_spec import ModelSpec, RuntimeOptions
@@ -39,7 +42,8 @@ class EndpointBackend:
     def ask(self, numbered: Iterator[tuple[int, Make]], deliver: Deliver, is_alive: IsAlive | None = None) -> None:
         """Send requests that have their numbers already; raises as ``Client.ask``."""
         heavy = self._wording.longest_side is not None
-        calls = (Call(number, partial(_body, make, self._wording), heavy) for number, make in numbered)
+        most = self.capabilities.max_images
+        calls = (Call(number, partial(_body, make, self._wording, most), heavy) for number, make in numbered)
         self._client.ask(calls, lambda answers: deliver([(a.number, a.result, a.seconds) for a in answers]), is_alive)
 
     def facts(self) -> dict[str, Any]:
@@ -60,10 +64,13 @@ class EndpointBackend:
 def load(spec: ModelSpec, runtime: RuntimeOptions) -> EndpointBackend:
     """Return the server that the spec names; it is not asked yet. VlmakeError for a key that is nowhere."""
     entry: EndpointEntry = spec.entry  # type: ignore[assignment]  # the registry gave this backend its kind of entry
-    return endpoint_backend(entry.api_base, wording_of(entry, entry.served_model), entry, Path.cwd())
+    wording = wording_of(entry, entry.served_model)
+    return endpoint_backend(entry.api_base, wording, entry, _spending(spec.name, entry), Path.cwd())
 
 
-def endpoint_backend(api_base: str, wording: Wording, entry: ServedEntry, folder: Path) -> EndpointBackend:
+def endpoint_backend(
+    api_base: str, wording: Wording, entry: ServedEntry, spending: Spending, folder: Path
+) -> EndpointBackend:
     """Return the backend that asks the server at ``api_base`` as the entry says; ``folder`` may hold .env."""
     endpoint = Endpoint(
         url=chat_url(api_base),
@@ -74,8 +81,7 @@ def endpoint_backend(api_base: str, wording: Wording, entry: ServedEntry, folder
         first_wait=entry.retry_interval,
         per_minute=entry.requests_per_minute,
     )
-    price = Price(entry.price.input, entry.price.output) if entry.price else None
-    return EndpointBackend(Client(endpoint, Spending(price, entry.max_cost)), wording, entry.max_images)
+    return EndpointBackend(Client(endpoint, spending), wording, entry.max_images)
 
 
 def wording_of(entry: ServedEntry, served_model: str) -> Wording:
@@ -87,9 +93,28 @@ def wording_of(entry: ServedEntry, served_model: str) -> Wording:
         system=entry.system,
         limit_key=entry.limit_key,
         longest_side=entry.img_size if entry.img_size > 0 else None,
+        image_detail=entry.img_detail,
         extra=top_p | dict(entry.extra_body),
     )
 
 
-def _body(make: Make, wording: Wording) -> bytes:
-    return body_of(make(), wording)
+def _spending(model: str, entry: EndpointEntry) -> Spending:
+    """Return the account of a model: what its answers in this work directory cost so far counts towards its limit."""
+    if entry.price is None:
+        return Spending()
+    price = Price(entry.price.input, entry.price.output)
+    if entry.max_cost is None:
+        return Spending(price)
+    before = 0.0
+    for folder in Path().glob(paths.journal(model, "*")):
+        for item in all_predictions(folder):
+            before += price.of(item.prompt_tokens or 0, item.completion_tokens or 0)
+    return Spending(price, entry.max_cost, before)
+
+
+def _body(make: Make, wording: Wording, most_images: int | None) -> bytes:
+    request = make()
+    count = sum(part["type"] == "image" for turn in request.turns for part in turn.parts)
+    if most_images is not None and count > most_images:
+        raise ValueError(f"the prompt has {counted(count, 'image')}, and the model takes {most_images}")
+    return body_of(request, wording)

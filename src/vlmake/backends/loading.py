@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vlmake.backends import adapters, device_maps, quantization
+from vlmake.backends import adapters, device_maps, older_transformers, quantization
 from vlmake.errors import VlmakeError, counted
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def read_weights(spec: TransformersSpec, runtime: RuntimeOptions, placement: Map
     Without a placement they go to the runtime's device. Raises VlmakeError.
     """
     import torch
+
+    older_transformers.refuse_too_old(spec.name)
     from transformers import AutoModelForImageTextToText
 
     _quieten()
@@ -44,10 +46,10 @@ def read_weights(spec: TransformersSpec, runtime: RuntimeOptions, placement: Map
         settings = quantization.bitsandbytes_settings(spec)
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             spec.folder,
-            dtype=getattr(torch, spec.dtype),
             attn_implementation=None if entry.attention == "auto" else entry.attention,
             trust_remote_code=entry.trust_remote_code,
             output_loading_info=True,
+            **older_transformers.number_format(getattr(torch, spec.dtype)),
             **({"quantization_config": settings} if settings is not None else {}),
             **placement,
         )

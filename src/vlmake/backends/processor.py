@@ -11,6 +11,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vlmake.backends.older_transformers import pillow_images, processor_parts
 from vlmake.errors import VlmakeError
 
 if TYPE_CHECKING:
@@ -165,10 +166,12 @@ def _plain_processor(folder: Path, trust_remote_code: bool) -> Any:
     transformers: Any = import_module("transformers")
     base = None if trust_remote_code else _processor_class(folder)
     if base is None:
-        return transformers.AutoProcessor.from_pretrained(folder, backend="pil", trust_remote_code=trust_remote_code)
-    if "video_processor" in base.get_attributes():
+        return transformers.AutoProcessor.from_pretrained(
+            folder, trust_remote_code=trust_remote_code, **pillow_images()
+        )
+    if "video_processor" in processor_parts(base):
         return _processor_without_video(folder, base)
-    return base.from_pretrained(folder, backend="pil")
+    return base.from_pretrained(folder, **pillow_images())
 
 
 def _processor_class(folder: Path) -> Any:
@@ -213,12 +216,12 @@ def _processor_without_video(folder: Path, base: Any) -> Any:
     transformers: Any = import_module("transformers")
     _excuse_number_words(base)
     loaders = {
-        "image_processor": lambda: transformers.AutoImageProcessor.from_pretrained(folder, backend="pil"),
+        "image_processor": lambda: transformers.AutoImageProcessor.from_pretrained(folder, **pillow_images()),
         "tokenizer": lambda: transformers.AutoTokenizer.from_pretrained(folder),
         "feature_extractor": lambda: transformers.AutoFeatureExtractor.from_pretrained(folder),
         "video_processor": NoVideo,
     }
-    parts = [loaders[name]() for name in base.get_attributes()]
+    parts = [loaders[name]() for name in processor_parts(base)]
     changes = {
         "check_argument_for_proper_class": _accept_no_video(base),
         "__repr__": object.__repr__,  # the library's own one writes every part as JSON

@@ -11,6 +11,7 @@ from vlmake.backends.base import Capabilities, Deliver, Output, Request
 from vlmake.backends.endpoint import endpoint_backend, wording_of
 from vlmake.endpoints.faults import RejectedError, ServerGoneError
 from vlmake.endpoints.messages import Wording
+from vlmake.endpoints.spending import Spending
 from vlmake.errors import VlmakeError
 from vlmake.servers.process import ServerProcess, start
 from vlmake.servers.readiness import wait_until_ready
@@ -34,7 +35,7 @@ class ServerBackend:
         self._spec, self._runtime = spec, runtime
         self._starts = self._futile = 0
         self._server = self._start()
-        self._endpoint = endpoint_backend(self._server.root, self._ready(), self._entry, Path.cwd())
+        self._endpoint = endpoint_backend(self._server.root, self._ready(), self._entry, Spending(), Path.cwd())
 
     def stream(self, requests: Iterator[Make], deliver: Deliver) -> None:
         """Send every request; one at which the server dies alone has that for its answer."""

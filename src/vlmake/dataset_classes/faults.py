@@ -32,10 +32,15 @@ def calling(method: str, folder: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         traceback.print_exc()
-        places = traceback.extract_tb(error.__traceback__)
-        own = [place for place in places if Path(place.filename).is_relative_to(folder)]
-        where = f" ({Path(own[-1].filename).name} line {own[-1].lineno})" if own else ""
-        raise FaultError(f"{method}: {type(error).__name__}: {_shown(error)}{where}") from error
+        raise FaultError(fault_text(method, folder, error)) from error
+
+
+def fault_text(method: str, folder: str, error: BaseException) -> str:
+    """Return what a method raised, on one line: method, exception, last place in the user's folder."""
+    places = traceback.extract_tb(error.__traceback__)
+    own = [place for place in places if Path(place.filename).is_relative_to(folder)]
+    where = f" ({Path(own[-1].filename).name} line {own[-1].lineno})" if own else ""
+    return f"{method}: {type(error).__name__}: {_shown(error)}{where}"
 
 
 def _shown(error: BaseException) -> str:

@@ -50,18 +50,24 @@ def module_file(found: ClassName) -> Path:
 
 def class_digest(written: str, folder: str | None) -> str:
     """Return a SHA-256 over the class's module and the modules in its folder that it imports, however far."""
+    sources = class_sources(written, folder)
+    digests = {module: hashlib.sha256(source).hexdigest() for module, source in sources.items()}
+    listed = "".join(f"{module} {digest}\n" for module, digest in sorted(digests.items()))
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def class_sources(written: str, folder: str | None) -> dict[str, bytes]:
+    """Return the sources of the class's module and of the modules in its folder that it imports, by module."""
     found = class_name(written, folder)
     module_file(found)
-    waiting, digests = [found.module], {}
+    waiting, sources = [found.module], {}
     while waiting:
         module = waiting.pop()
         file = _file(module, found.folder)
-        if file is not None and module not in digests:
-            source = file.read_bytes()
-            digests[module] = hashlib.sha256(source).hexdigest()
-            waiting += _imported(source, module, file)
-    listed = "".join(f"{module} {digest}\n" for module, digest in sorted(digests.items()))
-    return hashlib.sha256(listed.encode()).hexdigest()
+        if file is not None and module not in sources:
+            sources[module] = file.read_bytes()
+            waiting += _imported(sources[module], module, file)
+    return sources
 
 
 def _file(module: str, folder: Path) -> Path | None:

@@ -27,6 +27,7 @@ _EMPTY_AT_MOST = 4  # asked this often, an empty answer is the model's own
 _REJECTED_AT_MOST = 5  # so many requests refused and none answered: the samples are not the reason
 _CONNECT_S = 30.0
 _LOOK_EVERY_S = 1.0
+_GATHERED_S = 0.02  # answers of so long are written together: each writing costs a sync of the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class _Outbox:
 
     async def _write(self) -> None:
         while self._waiting:
+            await asyncio.sleep(_GATHERED_S)
             group, self._waiting = self._waiting, []
             await asyncio.to_thread(self._deliver, group)
 
@@ -210,9 +212,14 @@ class _Asking:
     async def _attempt(self, job: _Job) -> None:
         began = self._elapsed()
         job.attempts += 1
+        try:
+            body = await asyncio.to_thread(job.call.body) if job.call.heavy else job.call.body()
+        except Exception as error:  # an image that does not decode, or one too many: it costs this question alone
+            self._outbox.add(Answer(job.call.number, error, job.seconds))
+            return
         self._client.counts["calls"] += 1
         try:
-            result: Output | Exception = await self._output(job)
+            result: Output | Exception = await self._output(job, body)
         except TransientError as fault:
             job.seconds += self._elapsed() - began
             self._after(job, fault)
@@ -228,8 +235,7 @@ class _Asking:
             self._concurrency.answered(seconds, self._elapsed())
         self._outbox.add(Answer(job.call.number, result, job.seconds + seconds))
 
-    async def _output(self, job: _Job) -> Output:
-        body = await asyncio.to_thread(job.call.body) if job.call.heavy else job.call.body()
+    async def _output(self, job: _Job, body: bytes) -> Output:
         output = await exchange(self._session, self._endpoint, body)
         self._client.spending.add(output.prompt_tokens, output.completion_tokens)
         if not output.text.strip() and not output.refused and output.finish_reason != "length":

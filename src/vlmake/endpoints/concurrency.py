@@ -1,8 +1,8 @@
 """How many requests may be under way: found by trying, as TCP finds its window (Chiu and Jain 1989: AIMD).
 
-The limit starts low and doubles with every round of answers while they are fast. Where a fifth of a round are 429s it
-is halved; the next cut waits for a whole round, since the first needs that long to show. From then on a round of
-answers adds a quarter. Fewer 429s come from other users' load or by chance: they cut nothing, their requests wait by
+The limit starts low and grows fourfold with every round of answers while they are fast. Where a fifth of a round are
+429s it is halved; the next cut waits for a whole round, since the first needs that long to show. From then on a round
+of answers adds a quarter. Fewer 429s come from other users' load or by chance: they cut nothing, their requests wait by
 themselves (DCTCP weighs marks by their share for the same reason: Alizadeh et al. 2010). After a 429 or a server error
 the next four answers bring no growth. While a round is five times slower than the fastest was, nothing grows.
 """
@@ -16,6 +16,7 @@ TOO_MANY = 429
 _SERVER_ERROR = 500
 _THROTTLED = 0.2
 _CUT_EVERY_S = 1.0
+_GROWTH_AT_FIRST = 3.0
 _GROWTH_AFTER_CUT = 0.25
 _PAUSE = 4
 _SLOW = 5.0
@@ -39,7 +40,7 @@ class Concurrency:
     most: int
     history: deque[Change] = field(default_factory=lambda: deque(maxlen=_KEPT))
     _allowed: float = 0.0
-    _growth: float = 1.0
+    _growth: float = _GROWTH_AT_FIRST
     _paused: int = 0
     _cut_at: float = float("-inf")
     _outcomes: deque[bool] = field(default_factory=deque)

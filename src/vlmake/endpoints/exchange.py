@@ -1,12 +1,12 @@
 """One request and its reply."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 
 from vlmake.backends.base import Output
 from vlmake.endpoints.address import shown
-from vlmake.endpoints.faults import EndpointStoppedError, Refusal, TransientError, fault_of, read_refusal
+from vlmake.endpoints.faults import EndpointStoppedError, TransientError, fault_of, read_refusal
 from vlmake.endpoints.keys import Key
 from vlmake.endpoints.reply import read_reply
 
@@ -50,7 +50,7 @@ async def exchange(session: aiohttp.ClientSession, endpoint: Endpoint, body: byt
     if response.status == 200:
         return read_reply(content, endpoint.key, endpoint.shown)
     refusal = read_refusal(response.status, content)
-    hidden = Refusal(refusal.status, endpoint.key.hidden_in(refusal.text), refusal.code)
+    hidden = replace(refusal, text=endpoint.key.hidden_in(refusal.text))
     raise fault_of(hidden, response.headers, endpoint.key.where(), endpoint.shown)
 
 

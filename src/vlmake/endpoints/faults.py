@@ -1,6 +1,7 @@
 """What a server's refusal means: try again, give up this request, or stop asking altogether."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,16 +10,41 @@ from typing import Any
 
 from vlmake.errors import VlmakeError
 
-_AGAIN = frozenset({408, 409, 425, 429})
+_TOO_MANY = 429
+_AGAIN = frozenset({408, 409, 425, _TOO_MANY})
 _NOT_ALLOWED = frozenset({401, 403})
 _NOT_FOUND = frozenset({404, 405})
+# Codes and types that servers give: OpenAI, DashScope, Zhipu (docs.bigmodel.cn/cn/faq/api-code), Volcengine, Moonshot.
 _QUOTA_CODES = frozenset(
-    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "access_terminated", "Arrearage", "1113"}
+    {
+        *("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "access_terminated"),
+        *("credit_balance_exhausted", "organization_spend_limit_exceeded", "project_spend_limit_exceeded"),
+        *("organization_usage_limit_exceeded", "Arrearage", "AccountOverdueError", "SetLimitExceeded", "QuotaExceeded"),
+        *("1110", "1111", "1112", "1113", "1121", "1304", "1308", "1309", "1310", "exceeded_current_quota_error"),
+    }
 )
-_QUOTA_TEXTS = ("exceeded your current quota", "insufficient_quota", "insufficient balance", "account is in arrears")
-_FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "data_inspection_failed", "1301"})
+_QUOTA_TEXTS = (
+    "exceeded your current quota",
+    "insufficient_quota",
+    "insufficient balance",
+    "account is in arrears",
+    "free allocated quota exceeded",
+    "credit balance is too low",
+)
+_A_DAY = "PerDay"  # in the name of a quota of Gemini's
+_NONE_AT_ALL = re.compile(r"\blimit: 0\b")
+# DashScope and Gemini have OpenAI's words and code of an empty account for limits a minute, with these beside them.
+_PASSING = re.compile(r"#token-limit\b|\bplease retry in \d")
+_ASKED_WAIT = re.compile(r"\b(?:retry|try again) in (?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)(m?s))?")
+_KEY_TEXTS = ("api key not valid",)  # Gemini's 400
+_FILTER_CODES = frozenset(
+    {"content_filter", "content_policy_violation", "data_inspection_failed", "DataInspectionFailed", "1301"}
+)
+_FILTER_PART = "SensitiveContentDetected"  # Volcengine: InputImageSensitiveContentDetected and others
+_FILTER_TEXTS = ("content violates usage guidelines", "your input was flagged")  # 403 of xAI, of OpenRouter
 _LONGEST_WAIT_S = 900.0  # a server that asks for more will not answer within this run
 _SHOWN = 300
+_READ = 4000
 
 
 class TransientError(Exception):
@@ -48,28 +74,39 @@ class EndpointStoppedError(VlmakeError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A reply other than 200, read: the server's own words, and its machine-readable code if it gave one."""
+    """A reply other than 200, read: the server's own words, and its machine-readable codes if it gave any."""
 
     status: int
     text: str
-    code: str
+    codes: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
-        return f"HTTP {self.status}: {self.text}" if self.text else f"HTTP {self.status}"
+        return f"HTTP {self.status}: {self.text[:_SHOWN]}" if self.text else f"HTTP {self.status}"
 
 
 def read_refusal(status: int, body: bytes) -> Refusal:
-    """Return what a refusing reply says; JSON in the shapes of OpenAI and FastAPI, else its first text."""
-    text = " ".join(body.decode("utf-8", "replace").split())
+    """Return what a refusing reply says; JSON in the shapes of OpenAI, Gemini and FastAPI, else its first text."""
+    text = " ".join(body.decode("utf-8", "replace").split())[:_READ]
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
-        return Refusal(status, text[:_SHOWN], "")
+        return Refusal(status, text)
+    if isinstance(content, list) and len(content) == 1:  # Gemini's
+        content = content[0]
     said: Any = content.get("error", content) if isinstance(content, Mapping) else content
     if isinstance(said, Mapping):
         message = said.get("message") or said.get("detail") or text
-        return Refusal(status, " ".join(str(message).split())[:_SHOWN], str(said.get("code") or said.get("type") or ""))
-    return Refusal(status, str(said)[:_SHOWN] if isinstance(said, str) else text[:_SHOWN], "")
+        return Refusal(status, " ".join(str(message).split())[:_READ], _codes(said))
+    return Refusal(status, " ".join(said.split())[:_READ] if isinstance(said, str) else text)
+
+
+def _codes(said: Mapping[str, Any]) -> frozenset[str]:
+    """Return what names an error: its code, type and status, and the quotas that it passed (Gemini's details)."""
+    details = said.get("details")
+    of_mappings = [detail for detail in details if isinstance(detail, Mapping)] if isinstance(details, list) else []
+    passed = [one for detail in of_mappings for one in detail.get("violations") or () if isinstance(one, Mapping)]
+    names = [said.get("code"), said.get("type"), said.get("status"), *(one.get("quotaId") for one in passed)]
+    return frozenset(str(name) for name in names if isinstance(name, str | int) and name)
 
 
 def fault_of(refusal: Refusal, headers: Mapping[str, str], key: str, url: str) -> Exception:
@@ -78,19 +115,21 @@ def fault_of(refusal: Refusal, headers: Mapping[str, str], key: str, url: str) -
     ``key`` and ``url`` are how the message names them: the variable, and the address without secrets.
     """
     status = refusal.status
-    if status in _NOT_ALLOWED:
-        return EndpointStoppedError(f"{url} does not accept {key} ({refusal}): set it right, then run the same again")
+    if _is_filter(refusal):
+        return FilteredError(refusal.text[:_SHOWN])
     if status == 402 or _is_quota(refusal):
         return EndpointStoppedError(f"{url}: the quota of {key} is used up ({refusal}); the same command goes on later")
+    if status in _NOT_ALLOWED or (status == 400 and any(text in refusal.text.lower() for text in _KEY_TEXTS)):
+        return EndpointStoppedError(f"{url} does not accept {key} ({refusal}): set it right, then run the same again")
     if status in _AGAIN or status >= 500:
         wait = retry_after(headers)
+        if wait is None and status == _TOO_MANY:
+            wait = _wait_asked_in(refusal.text)
         if wait is not None and wait > _LONGEST_WAIT_S:
             return EndpointStoppedError(f"{url} asks to wait {wait / 60:.0f} min ({refusal}); run the same again then")
         return TransientError(str(refusal), status, wait)
     if status in _NOT_FOUND or 300 <= status < 400:
         return EndpointStoppedError(f"{url} has no such model or address ({refusal}): check `api_base` and the model")
-    if refusal.code in _FILTER_CODES:
-        return FilteredError(refusal.text)
     return RejectedError(str(refusal))
 
 
@@ -113,7 +152,32 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def _is_quota(refusal: Refusal) -> bool:
-    if refusal.code in _QUOTA_CODES:
+def _wait_asked_in(text: str) -> float | None:
+    """Return the wait in seconds that a refusal's words ask for (Gemini: retry in 33.8s; OpenAI: try again in 1m2s)."""
+    found = _ASKED_WAIT.search(text.lower())
+    if found is None or not any(found.groups()):
+        return None
+    hours, minutes, number, unit = found.groups()
+    try:
+        seconds = float(number or 0) * (0.001 if unit == "ms" else 1.0)
+    except ValueError:
+        return None
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + seconds
+
+
+def _is_filter(refusal: Refusal) -> bool:
+    """Tell whether a content filter refused; it says so with a 400 or 403, or inside a reply with status 200."""
+    if refusal.codes & _FILTER_CODES or any(_FILTER_PART in code for code in refusal.codes):
         return True
-    return refusal.status in (400, 429) and any(text in refusal.text.lower() for text in _QUOTA_TEXTS)
+    return refusal.status == 403 and any(text in refusal.text.lower() for text in _FILTER_TEXTS)
+
+
+def _is_quota(refusal: Refusal) -> bool:
+    text = refusal.text.lower()
+    if any(_A_DAY in code for code in refusal.codes):
+        return True
+    if refusal.status == _TOO_MANY and _PASSING.search(text) and not _NONE_AT_ALL.search(text):
+        return False
+    return bool(refusal.codes & _QUOTA_CODES) or (
+        refusal.status in (400, _TOO_MANY) and any(words in text for words in _QUOTA_TEXTS)
+    )

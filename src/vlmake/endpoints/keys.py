@@ -11,6 +11,8 @@ from vlmake.errors import VlmakeError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HIDDEN = "***"
+_LIKE_A_KEY = r"\b(?:sk|key|ak|Bearer)[-_ ](?=[\w*.-]*[\d*])[\w*.-]{6,}"  # masked in the middle, or cut
+_KEY_NOT_NAME = re.compile(r"(?=.*\d)(?=.*[a-z]).{20,}")
 _LONG_ENOUGH = 6  # a shorter "key" (EMPTY, none) is no secret, and hiding it would blank ordinary words
 
 
@@ -29,7 +31,7 @@ class Key:
         """Return ``text`` with the key's value blanked: servers like to quote it, whole or in part."""
         if not self.value or len(self.value) < _LONG_ENOUGH:
             return text
-        return re.sub(rf"{re.escape(self.value)}|\b(?:sk|key|ak|Bearer)[-_ ][\w*.-]{{6,}}", _HIDDEN, text)
+        return re.sub(rf"{re.escape(self.value)}|{_LIKE_A_KEY}", _HIDDEN, text)
 
     def where(self) -> str:
         """Return the name by which a user knows the key."""
@@ -44,9 +46,10 @@ def read_key(variable: str | None, folder: Path) -> Key:
     """
     if variable is None:
         return Key(None)
-    if not _NAME.fullmatch(variable) or variable.startswith(("sk_", "sk-")):
+    named = _NAME.fullmatch(variable) and not variable.startswith("sk_")
+    value = (os.environ.get(variable) or _from_file(folder / ".env").get(variable)) if named else None
+    if not named or (not value and _KEY_NOT_NAME.fullmatch(variable)):
         raise VlmakeError("api_key: write the NAME of the environment variable that holds the key, not the key itself")
-    value = os.environ.get(variable) or _from_file(folder / ".env").get(variable)
     if not value or not value.strip():
         raise VlmakeError(f"no key: set the environment variable {variable}, or write {variable}=... into .env")
     return Key(variable, value.strip())

@@ -1,6 +1,7 @@
 """A chat completion as a server sent it → one answer."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,8 +64,8 @@ def _hidden_error(error: Any, body: bytes, key: Key, url: str) -> Exception:
     """Return what an error inside a reply with status 200 stands for (OpenRouter and some gateways send these)."""
     said = read_refusal(200, body)
     code = error.get("code") if isinstance(error, Mapping) else None
-    status = int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdecimal()) else 500
-    refusal = Refusal(status if 400 <= status < 600 else 500, key.hidden_in(said.text), said.code)
+    status = int(code) if isinstance(code, int) or (isinstance(code, str) and re.fullmatch(r"\d{3}", code)) else 500
+    refusal = Refusal(status if 400 <= status < 600 else 500, key.hidden_in(said.text), said.codes)
     return fault_of(refusal, {}, key.where(), url)
 
 

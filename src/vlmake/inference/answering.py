@@ -230,6 +230,8 @@ def _prepare(backend: Backend, images: ImageBytes, asking: Asking, batch: Sequen
 def request_of(question: Question, images: ImageBytes, asking: Asking) -> Request:
     """Return a question as a backend is asked it, with its images."""
     turn = Turn("user", question.messages)
-    found: Mapping[str, bytes] = {name: images.bytes(name) for name in set(_images(question))}
-    sample = SampleName(asking.looked_up_in, question.index) if asking.looked_up_in is not None else None
+    shown = {*_images(question), *(question.row.images if question.row else ())}
+    found: Mapping[str, bytes] = {name: images.bytes(name) for name in shown}
+    dataset = asking.looked_up_in or asking.told
+    sample = SampleName(dataset, question.index, question.row) if dataset is not None else None
     return Request([turn], found, asking.max_new_tokens, asking.pixels, sample)

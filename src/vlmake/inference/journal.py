@@ -114,7 +114,7 @@ def read_journal(folder: Path, keys: Iterable[str]) -> dict[str, Prediction]:
     """
     wanted = frozenset(keys)
     best: dict[str, Prediction] = {}
-    for item in _records(folder):
+    for item in all_predictions(folder):
         if item.key in wanted and (item.key not in best or _rank(item) > _rank(best[item.key])):
             best[item.key] = item
     return best
@@ -175,7 +175,8 @@ def _read_epoch(file: Path) -> tuple[int, bool]:
         ) from None
 
 
-def _records(folder: Path) -> Iterator[Prediction]:
+def all_predictions(folder: Path) -> Iterator[Prediction]:
+    """Yield every record of a journal, superseded ones too."""
     return _records_of(sorted(folder.glob("*.jsonl")))
 
 

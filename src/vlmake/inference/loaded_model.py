@@ -14,7 +14,7 @@ from vlmake.backends.base import Backend, StreamingBackend
 from vlmake.data.images import ImageStore
 from vlmake.data.roundtrip import ShownImages
 from vlmake.devices import gpus
-from vlmake.inference import run_record
+from vlmake.inference import endpoint_turns, run_record
 from vlmake.inference.answering import Course, Pace, answer, askable, set_aside_broken
 from vlmake.inference.journal import JournalWriter
 from vlmake.inference.shard import Question
@@ -22,6 +22,7 @@ from vlmake.inference.shard_work import Shard, Todo
 from vlmake.inference.streaming import answer_streaming
 from vlmake.models import model_spec
 from vlmake.models.model_spec import ModelSpec, RuntimeOptions
+from vlmake.registry.model_entries import EndpointEntry
 from vlmake.runs.progress import progress
 
 _MOST_HOST_WORKERS = 8  # threads that decode and tile ahead of one device: a photo takes them 30 to 140 ms
@@ -36,8 +37,13 @@ class LoadedModel:
     pace: Pace
 
 
-def open_model(spec: ModelSpec, threads: int, stack: ExitStack) -> LoadedModel:
-    """Lease devices until ``stack`` ends and load the model on them; waits for devices that others hold."""
+def open_model(spec: ModelSpec, threads: int, started_ns: int | None, stack: ExitStack) -> LoadedModel:
+    """Lease devices until ``stack`` ends and load the model on them; waits for devices that others hold.
+
+    ``started_ns`` is when the run began (Unix time, ns). A model at an endpoint is kept for this job as devices are.
+    """
+    if isinstance(spec.entry, EndpointEntry):
+        stack.enter_context(endpoint_turns.turn(spec.name, started_ns))
     lease = stack.enter_context(gpus.lease(spec.entry.gpus, spec.name))
     gpus.apply(lease)
     if lease.devices:
@@ -83,9 +89,10 @@ def answer_shard(shard: Shard, todo: Todo, spec: ModelSpec, opened: Callable[[],
             pace = replace(loaded.pace, batch_size=1) if alone else loaded.pace
             before, started = loaded.backend.facts(), time.time()
             if isinstance(loaded.backend, StreamingBackend):
-                course = answer_streaming(
-                    questions, loaded.backend, images, writer, shard.asking, epoch=shard.epoch, advance=finish
-                )
+                with endpoint_turns.noted(spec.name):
+                    course = answer_streaming(
+                        questions, loaded.backend, images, writer, shard.asking, epoch=shard.epoch, advance=finish
+                    )
             else:
                 course = answer(
                     questions, loaded.backend, images, writer, shard.asking, pace, epoch=shard.epoch, advance=finish

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vlmake.backends.base import Row
 from vlmake.data.images import NO_IMAGE
 from vlmake.data.roundtrip import with_shown_images
 from vlmake.errors import VlmakeError
@@ -19,6 +20,7 @@ from vlmake.runs.run_config import ImageRoundtrip
 
 _NEEDED = ("index", "image_path", *OPTION_LETTERS, "images", "image_error", "group", "messages")
 _NO_FRAMES = Frames()
+_MADE = ("images", "image_error", "group")  # columns that decode adds; a dataset class adds ``messages`` to them
 
 
 def read_questions(
@@ -40,7 +42,7 @@ def read_questions(
     template = prompt_template(entry)
     try:
         present = pq.read_schema(samples).names
-        needed = [name for name in present if name in {*_NEEDED, *template.columns()}]
+        needed = [name for name in present if asking.with_rows or name in {*_NEEDED, *template.columns()}]
         table = pq.read_table(samples, columns=needed).slice(0, limit)
     except (pa.ArrowInvalid, OSError) as error:
         raise VlmakeError(f"{samples} is damaged ({error}); delete it and run the same command again") from error
@@ -57,6 +59,7 @@ def read_questions(
             row["index"],
             messages_of(row, entry, frames),
             image_error_of(row, entry),
+            row_of(row, entry) if asking.with_rows else None,
         )
         for row in rows
     ]
@@ -85,3 +88,9 @@ def image_error_of(row: Mapping[str, Any], entry: DatasetEntry) -> str | None:
     """Return why a decoded row cannot be asked, or None; a row without an image can where the entry says so."""
     error: str | None = row.get("image_error")
     return None if entry.image_optional and error == NO_IMAGE else error
+
+
+def row_of(row: Mapping[str, Any], entry: DatasetEntry) -> Row:
+    """Return a decoded row as its TSV, or its class, has it."""
+    made = _MADE if entry.dataset is None else (*_MADE, "messages")
+    return Row({name.removeprefix("tsv:"): cell for name, cell in row.items() if name not in made}, row["images"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vlmake.backends.base import Output
+from vlmake.backends.base import Output, Row
 from vlmake.data.images import ImageError
 from vlmake.errors import VlmakeError, counted
 from vlmake.inference.journal import Prediction, Status, read_journal, stopped_alone, stopped_device
@@ -15,12 +15,16 @@ from vlmake.store import canonical_json, text_digest
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One sample ready to be asked. ``image_error`` says why it cannot be asked at all."""
+    """One sample ready to be asked. ``image_error`` says why it cannot be asked at all.
+
+    ``row`` is where it comes from, for a model that may build its own prompt.
+    """
 
     index: str
     messages: Sequence[Part]
     image_error: str | None
     key: str
+    row: Row | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Asking:
 
     ``pixels`` is the model's pixel budget on this benchmark (keys of ``PixelBudget``). ``looked_up_in`` is the
     benchmark's name for a model that looks its answers up by index, so that equal prompts may have unequal answers.
+    ``told`` is that name for a model that is told it, and ``with_rows`` says that such a model gets whole rows too.
     """
 
     model_digest: str
@@ -36,6 +41,8 @@ class Asking:
     pixels: Mapping[str, Any] = field(default_factory=dict)
     repeat: int = 0
     looked_up_in: str | None = None
+    told: str | None = None
+    with_rows: bool = False
 
     def generation(self) -> dict[str, Any]:
         """Return the generation settings; greedy, whatever the checkpoint's own configuration says."""
@@ -59,12 +66,24 @@ def image_count(messages: Sequence[Part]) -> int:
     return sum(part["type"] == "image" for part in messages)
 
 
-def make_question(asking: Asking, index: str, messages: Sequence[Part], image_error: str | None) -> Question:
-    """Return a question with its key; a sample with a broken image gets a key of its own kind."""
+def make_question(
+    asking: Asking,
+    index: str,
+    messages: Sequence[Part],
+    image_error: str | None,
+    row: Row | None = None,
+) -> Question:
+    """Return a question with its key; a sample with a broken image gets a key of its own kind.
+
+    What else a model is told, the benchmark's name and the row, is in the key as well.
+    """
     key = prediction_key(asking, messages)
     if asking.looked_up_in is not None:
         key = text_digest(f"{key}:{asking.looked_up_in}:{index}")
-    return Question(index, messages, image_error, text_digest(f"{key}:{image_error}") if image_error else key)
+    if asking.told is not None:
+        own = [dict(row.cells), list(row.images)] if row else None
+        key = text_digest(canonical_json([key, asking.told, own]))
+    return Question(index, messages, image_error, text_digest(f"{key}:{image_error}") if image_error else key, row)
 
 
 def accepted_predictions(journal: Path, questions: Sequence[Question], epoch: int) -> dict[str, Prediction]:

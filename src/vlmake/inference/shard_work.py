@@ -9,10 +9,12 @@ from vlmake.inference.journal import Prediction, epoch_of, failed_since
 from vlmake.inference.questions import read_questions
 from vlmake.inference.shard import Asking, Question, accepted_predictions, suspects, unanswered
 from vlmake.locks import hold, try_hold
+from vlmake.model_classes.source import may_build_prompts
 from vlmake.models import model_spec
 from vlmake.models.model_spec import ModelSpec
 from vlmake.paths import parse_dataset
 from vlmake.registry.dataset_entries import DatasetEntry
+from vlmake.registry.model_entries import PluginEntry
 from vlmake.runs.run_config import ImageRoundtrip
 
 
@@ -83,7 +85,15 @@ def read_shard(
     name = parse_dataset(files.dataset)
     here = model_spec.benchmark_settings(spec.entry, name.base, benchmark)
     looked_up_in = name.base if spec.entry.backend == "replay" else None
-    asking = Asking(spec.digest(), here.max_new_tokens, here.pixels, looked_up_in=looked_up_in)
+    plugin = spec.entry if isinstance(spec.entry, PluginEntry) else None
+    asking = Asking(
+        spec.digest(),
+        here.max_new_tokens,
+        here.pixels,
+        looked_up_in=looked_up_in,
+        told=name.base if plugin else None,
+        with_rows=plugin is not None and may_build_prompts(plugin),
+    )
     questions, positions = read_questions(
         files.samples,
         benchmark,

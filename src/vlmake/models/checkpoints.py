@@ -5,7 +5,7 @@ own, before inference; its record pins the commit, so that all shards of a run l
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +17,7 @@ from vlmake import converters, digests
 from vlmake.data import hubs
 from vlmake.data.hubs import Hub, Snapshot
 from vlmake.digests import Kind, missing_file
+from vlmake.environments.locks import find_lock, read_lock, shipped_locks
 from vlmake.errors import VlmakeError
 from vlmake.registry.model_entries import CheckpointEntry, ModelEntry
 from vlmake.store import canonical_json, text_digest
@@ -165,7 +166,11 @@ def model_cache(configured: str | None) -> Path:
 
 
 def unmet_requirements(entry: ModelEntry) -> Iterator[tuple[Requirement, str]]:
-    """Yield the entry's requirements that the running interpreter does not meet, each with what is here."""
+    """Yield the entry's requirements that its environment does not meet, each with what is there.
+
+    Where the entry names none, its environment is the running interpreter's.
+    """
+    lock = find_lock(entry.run_in) if entry.run_in else None
     for text in entry.environment:
         try:
             requirement = Requirement(text)
@@ -174,7 +179,7 @@ def unmet_requirements(entry: ModelEntry) -> Iterator[tuple[Requirement, str]]:
         if requirement.marker is not None and not requirement.marker.evaluate():
             continue
         try:
-            here = version(requirement.name)
+            here = lock.version(requirement.name) if lock else version(requirement.name)
         except PackageNotFoundError:
             yield requirement, "not installed here"
             continue
@@ -188,9 +193,22 @@ def require_environment(name: str, entry: ModelEntry) -> None:
         unmet = list(unmet_requirements(entry))
         wanted = ", ".join(f"{requirement} ({here})" for requirement, here in unmet)
         if any(requirement.name in _OURS for requirement, _ in unmet):
-            raise VlmakeError(f"needs {wanted}, with which vlmake itself does not run: it cannot be evaluated here")
+            raise VlmakeError(f"needs {wanted}, with which vlmake itself does not run: {_way_out(unmet)}")
         if unmet:
             raise VlmakeError(f"needs {wanted}: install it into {sys.prefix}, or run vlmake where it is installed")
+
+
+def _way_out(unmet: Sequence[tuple[Requirement, str]]) -> str:
+    """Return where other versions of what vlmake rests on are to be had: a shipped environment, else one's own."""
+    wanted = [requirement for requirement, _ in unmet if requirement.name in _OURS]
+    fitting = [
+        name
+        for name, file in shipped_locks().items()
+        if all(requirement.specifier.contains(read_lock(file).version(requirement.name)) for requirement in wanted)
+    ]
+    if fitting:
+        return f"`run_in: {fitting[0]}` has it"
+    return "pin it in a lock file and give that as `run_in`"
 
 
 def _assembled(source: Snapshot, converter: Conversion | None, adapters: tuple[Snapshot, ...]) -> Checkpoint:

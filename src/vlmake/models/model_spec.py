@@ -15,10 +15,19 @@ from vlmake.backends.quantization import automatic_dtype
 from vlmake.backends.registry import BACKENDS
 from vlmake.data.hubs import Hub
 from vlmake.devices.finding import VENDORS, visible_devices
+from vlmake.environments.locks import find_lock
 from vlmake.inference.prompts import Frames
+from vlmake.model_classes.source import plugin_identity
 from vlmake.models import checkpoints
 from vlmake.registry.dataset_entries import DatasetEntry
-from vlmake.registry.model_entries import BenchmarkRule, CheckpointEntry, EndpointEntry, ModelEntry, TransformersEntry
+from vlmake.registry.model_entries import (
+    BenchmarkRule,
+    CheckpointEntry,
+    EndpointEntry,
+    ModelEntry,
+    PluginEntry,
+    TransformersEntry,
+)
 from vlmake.store import canonical_json, text_digest
 
 # The pixel budget and the prompt depend on the benchmark too; they are in the key of each prediction by themselves.
@@ -32,6 +41,7 @@ _NOT_IN_ANSWERS = {
     "architecture",
     "verified",
     "environment",
+    "run_in",
     "device",
     "gpus",
     "device_map",
@@ -119,9 +129,13 @@ class TransformersSpec(ModelSpec):
 
 
 def answer_settings(entry: ModelEntry) -> dict[str, Any]:
-    """Return the entry's keys that can change an answer, with the backend's hand-raised version."""
+    """Return the entry's keys that can change an answer, with the backend's hand-raised version.
+
+    Where the model runs in an environment of its own, the versions that are locked there count too.
+    """
     settings = entry.model_dump(mode="json", exclude=_NOT_IN_ANSWERS)
-    return settings | {"backend_version": BACKENDS[entry.backend].version}
+    locked = {"locked": find_lock(entry.run_in).digest} if entry.run_in else {}
+    return settings | locked | {"backend_version": BACKENDS[entry.backend].version}
 
 
 def planning_spec(entry: ModelEntry, hub: Hub = "hf") -> dict[str, Any]:
@@ -132,7 +146,12 @@ def planning_spec(entry: ModelEntry, hub: Hub = "hf") -> dict[str, Any]:
 
 
 def declared_identity(entry: ModelEntry) -> str:
-    """Return what a model is that lies in no files: what its entry declares, whatever its address."""
+    """Return what a model is that lies in no files: what its entry declares, whatever its address.
+
+    Raises VlmakeError for a plugin whose module is not there.
+    """
+    if isinstance(entry, PluginEntry):
+        return plugin_identity(entry)
     assert isinstance(entry, EndpointEntry)
     return f"endpoint:{entry.served_model}@{entry.revision}"
 

@@ -24,6 +24,8 @@ _SUPERSEDED = {
     "url": ("path", "source"),
     "source": ("path", "url", "md5"),
     "path": ("url", "source", "md5", "columns", "first_option"),
+    "max_tokens": ("max_new_tokens",),  # two names of one key
+    "max_new_tokens": ("max_tokens",),
 }
 _NOT_INHERITED = ("aliases", "description")
 
@@ -172,6 +174,8 @@ def _anchored(values: Mapping[str, Any], file: Path) -> dict[str, Any]:
     anchored = dict(values)
     if isinstance(path := values.get("path"), str):
         anchored["path"] = _absolute(path, file)
+    if isinstance(run_in := values.get("run_in"), str) and run_in.startswith((".", "/", "~")):
+        anchored["run_in"] = _absolute(run_in, file)
     if "dataset" in values or values.get("backend") == "plugin" or isinstance(values.get("python_path"), str):
         anchored["python_path"] = _absolute(str(values.get("python_path") or "."), file)
     if isinstance(source := values.get("source"), str):

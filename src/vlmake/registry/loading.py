@@ -15,6 +15,8 @@ from pydantic import BaseModel, ValidationError
 from vlmake import paths
 from vlmake.backends.registry import BACKENDS
 from vlmake.dataset_classes.source import class_name
+from vlmake.endpoints.address import chat_url
+from vlmake.environments.locks import find_lock
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.metrics.registry import metric_entry
 from vlmake.registry.dataset_entries import DatasetEntry
@@ -24,9 +26,12 @@ from vlmake.registry.layers import Draft, lay_over, mapping, read_layers
 from vlmake.registry.model_entries import (
     BenchmarkRule,
     CheckpointEntry,
+    EndpointEntry,
     ModelEntry,
     PixelBudget,
     PriceEntry,
+    ServedEntry,
+    ServerEntry,
     TransformersEntry,
 )
 from vlmake.registry.tasks import TASKS
@@ -174,6 +179,8 @@ def validate(kind: type[Model], values: Any, where: str, given_by: Mapping[str, 
         return kind.model_validate(mapping(values, where))
     except ValidationError as error:
         fault = error.errors()[0]
+        if not fault["loc"]:  # of no single key
+            raise VlmakeError(f"{where}: {fault['msg'].removeprefix('Value error, ')}") from None
         key = ".".join(str(part) for part in fault["loc"])
         places = given_by or {}
         where = places.get(".".join(map(str, fault["loc"][:2])), places.get(str(fault["loc"][0]), where))
@@ -268,9 +275,28 @@ def _check_class(entry: DatasetEntry, where: str) -> None:
             raise VlmakeError(f"{where}: `dataset` and `{key}` exclude each other: the class does that itself")
 
 
+def _check_served(entry: ServedEntry, where: str) -> None:
+    if entry.max_cost is not None and entry.price is None:
+        raise VlmakeError(f"{where}: max_cost needs a `price` to count by: price: {{input: ..., output: ...}}")
+    if isinstance(entry, EndpointEntry):
+        try:
+            chat_url(entry.api_base)
+        except VlmakeError as error:
+            raise VlmakeError(f"{where}: {error}") from None
+    if isinstance(entry, ServerEntry) and "{port}" not in entry.command:
+        raise VlmakeError(f"{where}: command has no place for {{port}}: the job chooses where its server listens")
+
+
 def _check_model(entry: ModelEntry, where: str) -> None:
+    if entry.run_in is not None:
+        try:
+            find_lock(entry.run_in)
+        except VlmakeError as error:
+            raise VlmakeError(f"{where}: {error}") from None
     if isinstance(entry, CheckpointEntry) and not (entry.path or entry.repository):
         raise VlmakeError(f"{where}: give `path` (a checkpoint folder) or `repository` (owner/name on a hub)")
+    if isinstance(entry, ServedEntry):
+        _check_served(entry, where)
     if not isinstance(entry, TransformersEntry):
         return
     if entry.load_in_8bit and entry.load_in_4bit:

@@ -1,10 +1,12 @@
 """What a model's entry may say: keys that every model has, and those of its backend."""
 
+import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from vlmake.dataset_classes.source import NAME as CLASS_NAME
 from vlmake.registry.entry import Entry, Texts, names_places
 from vlmake.registry.tasks import Task
 
@@ -54,6 +56,7 @@ class ModelEntry(Entry):
     backend: str = Field("transformers", description="What turns messages into text.")
     gpus: int = Field(1, ge=0, description="GPUs that one inference job asks for.")
     environment: Texts = Field((), description="Requirements it needs beyond vlmake's own, as pip writes them.")
+    run_in: str | None = Field(None, description="Environment that its jobs run in: a shipped name, or a lock file.")
     pixels: PixelBudget = Field(PixelBudget(), description="Pixel budget of the image processor.")
     benchmarks: tuple[BenchmarkRule, ...] = Field((), description="What is different on some benchmarks.")
     max_images: int | None = Field(None, ge=1, description="Most images in a prompt; a sample with more is an error.")
@@ -132,13 +135,24 @@ class PriceEntry(Entry):
     output: float = Field(ge=0, description="Money for a million tokens of answers.")
 
 
+def _none_is_none(value: Any) -> Any:
+    return None if value == "none" else value
+
+
 class ServedEntry(ModelEntry):
-    """How a server is asked, wherever it runs."""
+    """How a server is asked, wherever it runs; ``max_tokens`` is another name of ``max_new_tokens``."""
 
     api_key: str | None = Field(None, description="NAME of the variable with the key, of the environment or .env.")
-    temperature: float | None = Field(0.0, ge=0, description="Sampling temperature; null sends none.")
-    top_p: float | None = Field(None, gt=0, le=1, description="Nucleus sampling; null sends none.")
-    img_size: int = Field(-1, description="Longest side in pixels of images as they are sent; -1: the original bytes.")
+    temperature: Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_none_is_none)] = Field(
+        0.0, description="Sampling temperature; `none` sends none (null takes the key back to its default)."
+    )
+    top_p: float | None = Field(None, gt=0, le=1, description="Nucleus sampling; absent, none is sent.")
+    img_size: int = Field(
+        -1, ge=-1, description="Longest side in pixels of images as they are sent; -1: the original bytes."
+    )
+    img_detail: Literal["low", "high", "auto"] | None = Field(
+        None, description="`detail` of every image, for servers that have it; absent, none is sent."
+    )
     nproc: int = Field(32, ge=1, description="Most requests at once; how many really is found by trying.")
     timeout: float = Field(300.0, gt=0, description="Seconds that one request may take.")
     retry: int = Field(12, ge=1, description="Attempts at a request that fails for a passing reason.")
@@ -150,6 +164,15 @@ class ServedEntry(ModelEntry):
         "max_tokens", description="The name by which the server takes the longest answer."
     )
     extra_body: Mapping[str, Any] = Field({}, description="Further keys of every request's body, as the server's API.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _max_tokens(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "max_tokens" not in values:
+            return values
+        if "max_new_tokens" in values:
+            raise ValueError("max_tokens and max_new_tokens are two names of one key: give one of them")
+        return {"max_new_tokens" if key == "max_tokens" else key: value for key, value in values.items()}
 
 
 class EndpointEntry(ServedEntry):
@@ -171,6 +194,10 @@ class ServerEntry(CheckpointEntry, ServedEntry):
     start_timeout: float = Field(1800.0, gt=0, description="Seconds within which the server must answer.")
 
 
+VLMEVALKIT = "vlmevalkit:"
+"""How a plugin begins that is a model of an installed vlmeval."""
+
+
 class PluginEntry(ModelEntry):
     """A class of your own, in the shape of VLMEvalKit's development guide."""
 
@@ -179,3 +206,19 @@ class PluginEntry(ModelEntry):
     python_path: str | None = Field(None, description="Folder of the module; the YAML file's own if absent.")
     arguments: Mapping[str, Any] = Field({}, description="Keyword arguments for the class.")
     revision: str = Field("", description="What you call this state of its weights: part of a prediction's key.")
+    batch_size: int = Field(1, ge=1, description="Samples per call of generate_batch, where the class has it.")
+
+    @field_validator("model")
+    @classmethod
+    def _is_a_class(cls, model: str) -> str:
+        if not (model.startswith(VLMEVALKIT) and model != VLMEVALKIT) and not re.fullmatch(CLASS_NAME, model):
+            raise ValueError("write my_module:MyModel, or vlmevalkit:NAME")
+        return model
+
+    @model_validator(mode="after")
+    def _is_shown_files_and_text(self) -> Self:
+        if self.system is not None:
+            raise ValueError("a class has no place for `system`: give it as one of its `arguments`")
+        if any(given != PixelBudget() for given in (self.pixels, *(rule.pixels for rule in self.benchmarks))):
+            raise ValueError("a class gets the images' files as they are: give `pixels` as one of its `arguments`")
+        return self

@@ -13,6 +13,8 @@ from typing import Any
 
 from vlmake import digests, paths
 from vlmake.dataset_classes.source import EVALUATION_VERSION, class_digest
+from vlmake.environments import markers
+from vlmake.environments.locks import find_lock
 from vlmake.errors import VlmakeError
 from vlmake.importing.entry import refuse_not_imported
 from vlmake.inference import prompts
@@ -243,6 +245,16 @@ class Plan:
     def is_prepared(self, model: str) -> bool:
         """Tell whether the model's checkpoint is fetched or converted by a job of its own, before any inference."""
         return checkpoints.is_prepared(self.registry.models[model])
+
+    def environment(self, model: str) -> str | None:
+        """Return the marker of the environment that the model's jobs run in, None where that is vlmake's own."""
+        run_in = self.registry.models[model].run_in
+        return markers.marker(find_lock(run_in), self.config.data_dir) if run_in else None
+
+    def remove_broken_environments(self, models: Iterable[str]) -> None:
+        """Remove the markers of environments that are gone or half-deleted: the run makes them again where it must."""
+        for marker in {self.environment(model) for model in models} - {None}:
+            markers.remove_broken(Path(str(marker)))
 
     def checkpoint_spec(self, model: str) -> str:
         """Return what makes a pinned checkpoint stale: another source, revision, adapter or converter version."""

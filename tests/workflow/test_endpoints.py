@@ -1,0 +1,126 @@
+"""Models behind servers, by the real commands: what stops a run, what goes on, and what equals what."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.chat_server import running
+from tests.conftest import TINY_VLM, Workplace
+
+CANARY = "sk-canary-0a1b2c3d4e5f"
+SERVE = f"{Path(sys.executable).parent / 'transformers'} serve {{path}} --device cpu --dtype float32 --port {{port}}"
+
+
+def endpoint(url: str, **settings: object) -> dict[str, object]:
+    return {"backend": "endpoint", "api_base": url, "served_model": "m", "retry_interval": 0.05, **settings}
+
+
+def scores(place: Workplace, model: str) -> str:
+    return place.result(model, "Mini_score.csv").read_text(encoding="utf-8").replace(model, "MODEL")
+
+
+def texts(place: Workplace, model: str) -> list[object]:
+    return [row["prediction"] for row in place.predictions(model, "Mini")]
+
+
+def files_with(folder: Path, word: str) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file() and word.encode() in file.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, f"Incorrect API key provided: {CANARY}"), (429, "You exceeded your current quota, insufficient_quota")],
+)
+def test_a_wrong_key_or_an_empty_account_stops_all_jobs_after_few_calls(workplace: Workplace, status, error) -> None:
+    with running(fixed={"status": status, "body": {"error": {"message": error}}}, latency=0.05) as server:
+        workplace.models["Served"] = endpoint(server.url, api_key="MY_KEY")
+        workplace.config["rows_per_shard"] = 4
+        done = workplace.vlmake("run", "--model", "Served", "--data", "Mini", MY_KEY=CANARY)
+        calls = sum(server.stats()["calls"].values())
+        assert server.stats()["keys"] == [f"Bearer {CANARY}"]
+    assert done.code != 0
+    assert "MY_KEY" in done.output
+    assert calls <= 5
+    assert CANARY not in done.output
+    assert not files_with(workplace.folder, CANARY)
+
+
+def test_a_key_that_is_nowhere_is_named_and_one_in_dotenv_is_found(workplace: Workplace) -> None:
+    with running() as server:
+        workplace.models["Served"] = endpoint(server.url, api_key="MY_KEY")
+        done = workplace.vlmake("run", "--model", "Served", "--data", "Mini")
+        assert done.code != 0
+        assert "set the environment variable MY_KEY, or write MY_KEY=... into .env" in done.output
+        (workplace.folder / ".env").write_text(f'# keys\nMY_KEY="{CANARY}"\n', encoding="utf-8")
+        done = workplace.vlmake("run", "--model", "Served", "--data", "Mini")
+        assert done.code == 0, done.output
+        assert server.stats()["keys"] == [f"Bearer {CANARY}"]
+    assert files_with(workplace.folder, CANARY) == [workplace.folder / ".env"]
+
+
+def test_a_repaired_server_is_asked_only_what_failed(workplace: Workplace) -> None:
+    with running(fault_share=0.4, faults=["500", "cut json"], seed=3) as server:
+        workplace.models["Served"] = endpoint(server.url, retry=2)
+        done = workplace.vlmake("run", "--model", "Served", "--data", "Mini")
+        assert done.code != 0
+        assert "run the same command again to ask only these" in done.output
+        failed = {line for line in workplace.journal_lines("Served", "Mini") if '"model_error"' in line}
+        assert 1 <= len(failed) < 24
+    with running(port=server.port) as repaired:
+        done = workplace.vlmake("run", "--model", "Served", "--data", "Mini")
+        assert done.code == 0, done.output
+        assert sum(repaired.stats()["calls"].values()) == len(failed)
+    assert {row["status"] for row in workplace.predictions("Served", "Mini")} == {"ok"}
+
+
+def test_the_address_is_not_part_of_what_was_answered(workplace: Workplace) -> None:
+    with running() as server:
+        workplace.models["Served"] = endpoint(server.url)
+        assert workplace.vlmake("run", "--model", "Served", "--data", "Mini").code == 0
+    workplace.models["Served"] = endpoint("http://127.0.0.1:9/v1/chat/completions", nproc=3, timeout=5.0)
+    done = workplace.vlmake("run", "--model", "Served", "--data", "Mini")
+    assert (done.code, done.jobs) == (0, []), done.output
+    workplace.models["Served"] = endpoint("http://127.0.0.1:9", revision="2026-11", retry=1)
+    assert workplace.vlmake("run", "--model", "Served", "--data", "Mini").code != 0
+
+
+def test_the_cost_of_earlier_runs_counts_towards_the_limit(workplace: Workplace) -> None:
+    price = {"input": 1000.0, "output": 0.0}  # a reply has 100 tokens of prompt: 0.1 each
+    with running() as server:
+        workplace.models["Served"] = endpoint(server.url, price=price, max_cost=1.0)
+        done = workplace.vlmake("run", "--model", "Served", "--data", "Mini")
+        assert done.code != 0
+        assert "max_cost 1 would be passed" in done.output
+        assert len(workplace.journal_lines("Served", "Mini")) == 10
+        workplace.models["Served"] = endpoint(server.url, price=price, max_cost=1.5)
+        assert workplace.vlmake("run", "--model", "Served", "--data", "Mini").code != 0
+        assert len(workplace.journal_lines("Served", "Mini")) == 15
+
+
+def test_pictures_are_sent_as_they_are(workplace: Workplace) -> None:
+    with running() as server:
+        workplace.models["Served"] = endpoint(server.url, system="Be brief.", temperature=0.5, max_new_tokens=7)
+        workplace.datasets["Mini"].pop("max_new_tokens")
+        assert workplace.vlmake("run", "--model", "Served", "--data", "Mini").code == 0
+        body = server.stats()["last"]
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+    picture, question = body["messages"][1]["content"]
+    assert picture["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+    assert question["type"] == "text"
+    assert (body["model"], body["temperature"], body["max_tokens"]) == ("m", 0.5, 7)
+
+
+def test_one_model_in_the_process_served_behind_an_address_and_replayed_scores_the_same(workplace: Workplace) -> None:
+    shutil.copytree(TINY_VLM, workplace.home / "TinyVLM")
+    here = {"path": str(workplace.home / "TinyVLM"), "device": "cpu", "dtype": "float32"}
+    workplace.models["Local"] = here
+    workplace.models["Engine"] = {"backend": "server", "path": here["path"], "command": SERVE, "gpus": 0}
+    done = workplace.vlmake("run", "--model", "Local", "Engine", "--data", "Mini")
+    assert done.code == 0, done.output
+    assert texts(workplace, "Engine") == texts(workplace, "Local")
+    assert scores(workplace, "Engine") == scores(workplace, "Local")
+    record = next((workplace.folder / "results/Engine/Mini/journal").glob("*.record.json")).read_text()
+    assert '"starts":1' in record
+    assert "127.0.0.1" not in workplace.result("Engine", "Mini_score.json").read_text()
