@@ -140,7 +140,7 @@ def main(samples: int, connections: int, repeat: int) -> None:
         f" {os.cpu_count()} cores\n"
     )
     print("| server answers after | way | CPU ms a sample | wall s | wall / ideal |")
-    print("|---|---|--:|--:|--:|")
+    print("|---|---|---|---|---|")
     for latency in (0.0, 0.1):
         with server(latency) as url:
             for name, way in (("bare aiohttp loop", bare), ("vlmake, journal included", ours)):

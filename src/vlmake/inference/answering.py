@@ -180,15 +180,16 @@ def take_batch(waiting: deque[Question], size: int) -> list[Question]:
 
 def _first_group(waiting: deque[Question], most: int) -> list[Question]:
     """Return the leading questions on the same images; of more than ``most``, the first of equal parts."""
-    shown = _images(waiting[0])
+    shown = shown_images(waiting[0])
     if not shown:
         return [waiting[0]]
-    group = list(takewhile(lambda question: _images(question) == shown, waiting))
+    group = list(takewhile(lambda question: shown_images(question) == shown, waiting))
     parts = -(-len(group) // most)
     return group[: -(-len(group) // parts)]
 
 
-def _images(question: Question) -> list[str]:
+def shown_images(question: Question) -> list[str]:
+    """Return the images that a question shows, in order."""
     return [part["image"] for part in question.messages if part["type"] == "image"]
 
 
@@ -230,7 +231,7 @@ def _prepare(backend: Backend, images: ImageBytes, asking: Asking, batch: Sequen
 def request_of(question: Question, images: ImageBytes, asking: Asking) -> Request:
     """Return a question as a backend is asked it, with its images."""
     turn = Turn("user", question.messages)
-    shown = {*_images(question), *(question.row.images if question.row else ())}
+    shown = {*shown_images(question), *(question.row.images if question.row else ())}
     found: Mapping[str, bytes] = {name: images.bytes(name) for name in shown}
     dataset = asking.looked_up_in or asking.told
     sample = SampleName(dataset, question.index, question.row) if dataset is not None else None
