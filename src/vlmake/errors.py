@@ -19,6 +19,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'X'?"`` for the closest of the known names, or an empty string."""
     candidates = list(known)
     folded = {candidate.casefold(): candidate for candidate in candidates}
+    if same := folded.get(name.casefold()):
+        return f"; did you mean '{same}'?"
     close = get_close_matches(name, candidates, n=1, cutoff=0.75)
     close = close or [folded[found] for found in get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)]
     return f"; did you mean '{close[0]}'?" if close else ""

@@ -1,8 +1,8 @@
 """What a class written for VLMEvalKit's development guide imports: change its imports to this module's name.
 
 ``ImageBaseDataset`` for datasets, ``BaseModel`` for models, the helpers for images as base64, and ``load``/``dump`` for
-tables and JSON, with that guide's names and signatures. Pickles are neither read nor written. ``from vlmake.vlmeval
-a class of VLMEvalKit gets with its own star import.
+tables and JSON, with that guide's names and signatures. Pickles are neither read nor written. The star import
+``from vlmake.vlmeval import *`` also gives the modules that a class of VLMEvalKit gets with its own.
 """
 
 import ast
@@ -37,11 +37,14 @@ from vlmake.model_classes.guide import (
     DATASET_TYPE,
     cn_string,
     concat_images_vlmeval,
+    get_cache_path,
+    get_gpu_memory,
     get_rank_and_world_size,
     isimg,
     parse_file,
     splitlen,
     toliststr,
+    version_cmp,
 )
 from vlmake.scoring.protocols import NO_IMAGE
 
@@ -61,6 +64,8 @@ __all__ = [
     "dump",
     "encode_image_file_to_base64",
     "encode_image_to_base64",
+    "get_cache_path",
+    "get_gpu_memory",
     "get_intermediate_file_path",
     "get_logger",
     "get_rank_and_world_size",
@@ -80,6 +85,7 @@ __all__ = [
     "splitlen",
     "string",
     "toliststr",
+    "version_cmp",
     "warnings",
 ]
 

@@ -45,24 +45,31 @@ def expected(questions):
     return {question: completion(question)["choices"][0]["message"]["content"] for question in questions}
 
 
-def test_every_sample_is_answered_as_without_faults(record_property):
+@pytest.fixture(scope="module")
+def undisturbed():
+    """Seconds that all samples take from a server without faults, with the answers checked."""
     with running(latency=0.05) as server:
         began = time.monotonic()
         assert texts(ask(client(server), QUESTIONS)) == expected(QUESTIONS)
-        undisturbed = time.monotonic() - began
+        seconds = time.monotonic() - began
         assert max(server.stats()["calls"].values()) == 1
-    for seed in range(5):
-        with running(latency=0.05, fault_share=0.3, seed=seed) as server:
-            began = time.monotonic()
-            results = ask(client(server), QUESTIONS)
-            ratio = (time.monotonic() - began) / undisturbed
-            assert results.keys() == set(QUESTIONS)
-            answered = texts(results)
-            assert answered == {question: expected([question])[question] for question in answered}
-            assert len(results) - len(answered) <= 1
-            assert max(server.stats()["calls"].values()) <= 12
-            print(f"seed {seed}: {ratio:.2f} times the time without faults, {SAMPLES - len(answered)} given up")
-            record_property(f"ratio_{seed}", ratio)
+    return seconds
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))])
+def test_every_sample_is_answered_as_without_faults(undisturbed, seed):
+    with running(latency=0.05, fault_share=0.3, seed=seed) as server:
+        began = time.monotonic()
+        results = ask(client(server), QUESTIONS)
+        ratio = (time.monotonic() - began) / undisturbed
+        answered = texts(results)
+        calls = server.stats()["calls"].values()
+    print(f"seed {seed}: {ratio:.2f} times the time without faults, {sum(calls)} calls, at most {max(calls)} a sample")
+    assert results.keys() == set(QUESTIONS)
+    assert answered == {question: expected([question])[question] for question in answered}
+    assert all("gave up after 12 attempts" in str(results[question]) for question in results.keys() - answered.keys())
+    assert len(results) - len(answered) <= 1
+    assert max(calls) <= 12
 
 
 @pytest.mark.parametrize(

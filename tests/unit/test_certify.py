@@ -31,6 +31,7 @@ from vlmake.commands.certify import command
 from vlmake.data.decode import decode
 from vlmake.data.download import source_record
 from vlmake.data.images import open_rgb
+from vlmake.environments import building
 from vlmake.errors import VlmakeError
 from vlmake.inference.prompts import Frames
 from vlmake.models.model_spec import BenchmarkSettings, RuntimeOptions, TransformersSpec
@@ -468,7 +469,7 @@ def test_an_environment_is_made_from_its_list_and_found_again(tmp_path: Path, mo
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     listed = tmp_path / "internvl2.txt"
     listed.write_text(f"--no-index\n{write_wheel(tmp_path)}\n")
-    folder = environment.environment_folder(listed)
+    folder = building.environment_folder(listed, on_core=False)
     folder.mkdir(parents=True)  # an earlier try that was killed
     with pytest.raises(VlmakeError, match="--make-environment"):
         environment.find_python(listed, None, make=False)
@@ -477,14 +478,16 @@ def test_an_environment_is_made_from_its_list_and_found_again(tmp_path: Path, mo
     assert shown.stdout == b"42\n"
     assert environment.find_python(listed, None, make=False) == python
     listed.write_text("another list\n")
-    assert environment.environment_folder(listed) != folder
+    assert building.environment_folder(listed, on_core=False) != folder
 
 
-def test_an_environment_that_cannot_be_made_is_one_line(tmp_path: Path, bare_python: Path) -> None:
-    folder = tmp_path / "environment"
-    with pytest.raises(VlmakeError, match=r"^the original's environment .* cannot be made: .*No module named pip$"):
-        environment.install(bare_python, tmp_path / "list.txt", folder)
-    assert not environment.is_made(folder)
+def test_an_environment_that_cannot_be_made_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    listed = tmp_path / "list.txt"
+    listed.write_text("--no-index\nno-such-package==1\n")
+    with pytest.raises(VlmakeError, match=r"^environment list \(.*\) cannot be made: .*no-such-package"):
+        environment.find_python(listed, None, make=True)
+    assert not building.is_whole(building.environment_folder(listed, on_core=False))
 
 
 def test_every_converter_has_a_pinned_list() -> None:

@@ -1,11 +1,10 @@
-"""The parts of the client for chat completions: addresses, keys, refusals, replies, bodies, concurrency, money."""
+"""The parts of the client for chat completions: addresses, keys, bodies, concurrency, money."""
 
 import base64
 import io
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,15 @@ from tests.chat_server import running
 from vlmake.backends.base import Output, Request, Turn
 from vlmake.backends.endpoint import EndpointBackend
 from vlmake.data.images import ImageError
-from vlmake.endpoints.address import chat_url, models_url, shown
+from vlmake.endpoints.address import chat_url, is_on_this_machine, models_url, shown
 from vlmake.endpoints.client import Client
 from vlmake.endpoints.concurrency import Concurrency
 from vlmake.endpoints.exchange import Endpoint
 from vlmake.endpoints.faults import (
     EndpointStoppedError,
-    FilteredError,
-    RejectedError,
-    TransientError,
-    fault_of,
-    read_refusal,
-    retry_after,
 )
 from vlmake.endpoints.keys import Key, read_key
 from vlmake.endpoints.messages import Wording, body_of, media_type
-from vlmake.endpoints.reply import read_reply
 from vlmake.endpoints.spending import Price, Spending
 from vlmake.errors import VlmakeError
 
@@ -56,6 +48,21 @@ SECRET = "sk-live-0a1b2c3d4e5f6071"
 )  # fmt: skip
 def test_a_root_a_versioned_root_and_a_full_url_lead_to_the_same_place(api_base: str, chat: str, models: str) -> None:
     assert (chat_url(api_base), models_url(api_base)) == (chat, models)
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("http://localhost:1/v1", True),
+        ("http://127.0.0.5:1", True),
+        ("http://[::1]:1", True),
+        ("http://10.0.0.1:1", False),
+        ("https://localhost.example.com", False),
+        ("https://api.example.com", False),
+    ],
+)
+def test_what_is_on_this_machine(url: str, here: bool) -> None:
+    assert is_on_this_machine(url) is here
 
 
 @pytest.mark.parametrize("api_base", ["localhost:8000", "ftp://h/v1", "http://", "/v1", ""])
@@ -95,8 +102,8 @@ def test_a_key_that_is_nowhere_is_named(tmp_path: Path, content: str | None) -> 
 
 
 @pytest.mark.parametrize(
-    "key", [SECRET, "sk_test_1234", "AIzaSyA1b2C3d4E5f6G7h8I9", "12ab.cdEF", "0123456789abcdef0123456789abcdef", "two words"]
-)  # fmt: skip
+    "key", [SECRET, "sk_test_1234", "AIzaSyA1b2C3d4E5f6G7h8I9", "12ab.cdEF", "a1" * 16, "two words"]
+)
 def test_a_key_in_place_of_its_name_is_not_printed(tmp_path: Path, key: str) -> None:
     with pytest.raises(VlmakeError, match="write the NAME of the environment variable") as caught:
         read_key(key, tmp_path)
@@ -121,260 +128,6 @@ def test_no_text_holds_the_key() -> None:
     assert key.hidden_in("Incorrect API key provided: sk-live*****6071.") == "Incorrect API key provided: ***"
     assert key.hidden_in("bad Bearer abc123def") == "bad ***"
     assert Key("MY_KEY", "EMPTY").hidden_in("EMPTY is not EMPTY") == "EMPTY is not EMPTY"
-
-
-# Refusals
-
-Body = dict[str, Any] | list[Any] | str
-
-
-def fault(status: int, body: Body, **headers: str) -> Exception:
-    data = body.encode() if isinstance(body, str) else json.dumps(body, ensure_ascii=False).encode()
-    return fault_of(
-        read_refusal(status, data), {name.replace("_", "-"): text for name, text in headers.items()}, "KEY", "URL"
-    )
-
-
-def error(message: str, **more: Any) -> Body:
-    return {"error": {"message": message, **more}}
-
-
-GEMINI_WORDS = "You exceeded your current quota, please check your plan and billing details." + " Read on." * 40
-
-
-def gemini(message: str, quota: str = "") -> Body:
-    details = [{"@type": "QuotaFailure", "violations": [{"quotaId": quota}]}] if quota else []
-    return [{"error": {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED", "details": details}}]
-
-
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
-        (429, error("You exceeded your current quota", type="insufficient_quota", code="insufficient_quota")),
-        (429, error("No credits are left.", type="insufficient_quota", code="credit_balance_exhausted")),
-        (429, error("The project's limit.", type="tokens", code="project_spend_limit_exceeded")),
-        (402, error("Insufficient Balance", type="unknown_error", code="invalid_request_error")),
-        (400, error("Access denied, please make sure your account is in good standing.", code="Arrearage")),
-        (429, error("Free allocated quota exceeded.", code="Throttling.AllocationQuota")),
-        (429, error("您的账户已欠费，请充值后重试", code="1113")),
-        (429, error("该 API 已达今日调用次数限额", code=1304)),
-        (403, error("The account has an overdue balance", code="AccountOverdueError")),
-        (429, error("Your account is suspended", type="exceeded_current_quota_error")),
-        (400, error("Your credit balance is too low to access the Anthropic API.", type="invalid_request_error")),
-        (429, gemini(f"{GEMINI_WORDS} limit: 20. Please retry in 18s.", "GenerateRequestsPerDayPerProjectPerModel-FreeTier")),
-        (429, gemini(f"{GEMINI_WORDS} limit: 0, model: x. Please retry in 18s.")),
-        (429, "insufficient_quota"),
-    ],
-)  # fmt: skip
-def test_an_empty_account_stops_everything(status: int, body: Body) -> None:
-    stopped = fault(status, body)
-    assert isinstance(stopped, EndpointStoppedError)
-    assert "the quota of KEY is used up" in str(stopped)
-
-
-@pytest.mark.parametrize(
-    ("body", "headers", "wait"),
-    [
-        (error("Rate limit reached for requests", code="rate_limit_exceeded"), {}, None),
-        (error("Rate limit reached. Please try again in 1m2.5s."), {}, 62.5),
-        (error("Rate limit reached. Please try again in 6ms."), {}, 0.006),
-        (error("Rate limit reached. Please try again in 20s.", code="slow_down"), {"retry_after": "2"}, 2.0),
-        (gemini(f"{GEMINI_WORDS} limit: 1000000, model: x\nPlease retry in 33.8s.", "TokensPerModelPerMinute"), {}, 33.8),
-        (error("You exceeded your current quota. See https://help.aliyun.com/error-code#token-limit",
-               type="insufficient_quota", code="insufficient_quota"), {}, None),
-        (error("Allocated quota exceeded, please increase your quota limit.", code="Throttling.AllocationQuota"), {}, None),
-        (error("您的账户已达到速率限制，请您控制请求频率", code="1302"), {}, None),
-        ({"detail": "Too many requests"}, {}, None),
-        ("<html>slow down</html>", {}, None),
-        ("", {}, None),
-    ],
-)  # fmt: skip
-def test_a_limit_a_minute_passes_by(body: Body, headers: dict[str, str], wait: float | None) -> None:
-    passing = fault(429, body, **headers)
-    assert isinstance(passing, TransientError)
-    assert (passing.status, passing.retry_after) == (429, wait)
-    assert len(str(passing)) < 330
-
-
-@pytest.mark.parametrize("status", [408, 409, 425, 500, 502, 503, 504, 529])
-def test_a_server_in_trouble_is_asked_again(status: int) -> None:
-    assert isinstance(fault(status, error("busy")), TransientError)
-
-
-def test_a_wait_of_hours_stops_everything() -> None:
-    assert isinstance(fault(429, error("slow down"), retry_after="7200"), EndpointStoppedError)
-    assert isinstance(fault(429, error("Requests per day. Please try again in 7h12m.")), EndpointStoppedError)
-
-
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
-        (401, error("Incorrect API key provided")),
-        (403, error("Country not supported", code="unsupported_country_region_territory")),
-        (400, [{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}}]),
-    ],
-)
-def test_a_key_that_is_not_accepted_stops_everything(status: int, body: Body) -> None:
-    stopped = fault(status, body)
-    assert isinstance(stopped, EndpointStoppedError)
-    assert "does not accept KEY" in str(stopped)
-
-
-@pytest.mark.parametrize(("status", "body"), [(404, error("no such model")), (405, ""), (301, ""), (308, "")])
-def test_a_wrong_address_or_model_stops_everything(status: int, body: Body) -> None:
-    stopped = fault(status, body)
-    assert isinstance(stopped, EndpointStoppedError)
-    assert "check `api_base` and the model" in str(stopped)
-
-
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
-        (400, error("The response was filtered", code="content_filter")),
-        (400, error("Your request was rejected", code="content_policy_violation")),
-        (400, error("Input data may contain inappropriate content.", code="data_inspection_failed")),
-        (400, error("系统检测到输入或生成内容可能包含不安全或敏感内容", code="1301")),
-        (400, error("may contain sensitive information", code="InputImageSensitiveContentDetected")),
-        (403, error("Content violates usage guidelines.", code="The caller does not have permission")),
-        (403, error("Your model requires moderation and your input was flagged", code=403)),
-    ],
-)
-def test_a_content_filter_is_no_fault_of_the_key_or_the_request(status: int, body: Body) -> None:
-    assert isinstance(fault(status, body), FilteredError)
-
-
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
-        (400, error("This model's maximum context length is 4096 tokens")),
-        (413, "too large"),
-        (422, {"detail": [{"loc": ["body"], "msg": "field required"}]}),
-        (400, {"error": "image too small"}),
-        (400, {"error": {"message": None, "details": "no list", "code": None, "type": []}}),
-        (400, [1, 2]),
-        (400, "[" * 100_000),
-    ],
-)
-def test_any_other_refusal_is_of_this_request(status: int, body: Body) -> None:
-    refused = fault(status, body)
-    assert isinstance(refused, RejectedError)
-    assert str(refused).startswith(f"HTTP {status}: ")
-    assert len(str(refused)) < 330
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "3"}, 3.0),
-        ({"retry-after": " 1.5 "}, 1.5),
-        ({"retry-after": "-3"}, 0.0),
-        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
-        ({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}, 0.0),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after-ms": "soon", "retry-after": "2"}, 2.0),
-        ({}, None),
-    ],
-)
-def test_the_forms_of_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers) == seconds
-
-
-def test_retry_after_may_be_a_date() -> None:
-    later = datetime.now(UTC) + timedelta(seconds=100)
-    assert 90 < (retry_after({"retry-after": format_datetime(later, usegmt=True)}) or 0) <= 100
-
-
-@pytest.mark.parametrize("text", ["nan", "inf", "1e400"])
-def test_a_retry_after_that_is_no_time_is_none(text: str) -> None:
-    assert retry_after({"retry-after": text}) is None
-
-
-# Replies
-
-
-def reply(message: Any, reason: Any = "stop", usage: Any = None) -> bytes:
-    return json.dumps({"choices": [{"message": message, "finish_reason": reason}], "usage": usage}).encode()
-
-
-def read(body: bytes) -> Output:
-    return read_reply(body, Key("MY_KEY", SECRET), "URL")
-
-
-@pytest.mark.parametrize(
-    ("message", "reason", "expected"),
-    [
-        ({"content": " Yes\n"}, "stop", Output(" Yes\n", "stop", 7, 2)),
-        ({"content": [{"type": "text", "text": "Y"}, {"type": "image"}, {"text": "es"}]}, "stop", Output("Yes", "stop", 7, 2)),
-        ({"content": "A", "reasoning_content": "hm"}, "stop", Output("A", "stop", 7, 2, thinking="hm")),
-        ({"content": "A", "reasoning": "hm", "reasoning_content": None}, "stop", Output("A", "stop", 7, 2, thinking="hm")),
-        ({"content": None, "reasoning_content": "hm"}, "length", Output("", "length", 7, 2, thinking="hm")),
-        ({"role": "assistant"}, "length", Output("", "length", 7, 2)),
-        ({"content": "A long", "reasoning_content": ""}, "max_tokens", Output("A long", "length", 7, 2)),
-        ({"content": None, "refusal": "I cannot."}, "stop", Output("I cannot.", "stop", 7, 2, refused=True)),
-        ({"content": "No.", "refusal": None}, None, Output("No.", None, 7, 2)),
-        ({"content": "Half"}, "content_filter", Output("Half", "content_filter", 7, 2, refused=True)),
-        ({"content": ""}, 3, Output("", None, 7, 2)),
-    ],
-)  # fmt: skip
-def test_what_a_reply_says(message: dict[str, Any], reason: Any, expected: Output) -> None:
-    assert read(reply(message, reason, {"prompt_tokens": 7, "completion_tokens": 2})) == expected
-
-
-@pytest.mark.parametrize(
-    "usage", [None, [], {}, {"prompt_tokens": "7"}, {"prompt_tokens": -1, "completion_tokens": True}]
-)
-def test_tokens_that_are_not_told_are_unknown(usage: Any) -> None:
-    output = read(reply({"content": "A"}, usage=usage))
-    assert (output.prompt_tokens, output.completion_tokens) == (None, None)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"<html><h1>Welcome to nginx</h1></html>",
-        b'{"choices": [{"message": {"con',
-        b"",
-        b"\xff\xfe",
-        b"[1]",
-        b"null",
-        b"{}",
-        b'{"choices": []}',
-        b'{"choices": {"0": 1}}',
-        b'{"choices": [{"message": null}]}',
-        b'{"choices": [{"message": {"content": 7}}]}',
-        b"[" * 100_000,
-    ],
-)
-def test_what_is_no_chat_completion_is_asked_again(body: bytes) -> None:
-    with pytest.raises(TransientError, match="200 with"):
-        read(body)
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "says"),
-    [
-        ({"code": 429, "message": "slow"}, TransientError, "HTTP 429: slow"),
-        ({"code": "502", "message": "no upstream"}, TransientError, "HTTP 502"),
-        ({"message": "odd"}, TransientError, "HTTP 500: odd"),
-        ("odd", TransientError, "HTTP 500: odd"),
-        ({"code": "9" * 5000, "message": "odd"}, TransientError, "HTTP 500: odd"),
-        ({"code": 401, "message": f"bad key {SECRET}"}, EndpointStoppedError, "the key in MY_KEY"),
-        ({"code": 402, "message": "no credits"}, EndpointStoppedError, "used up"),
-        ({"code": "insufficient_quota", "message": "x"}, EndpointStoppedError, "used up"),
-        ({"code": 400, "message": "bad image"}, RejectedError, "HTTP 400: bad image"),
-        ({"code": "1301", "message": "敏感"}, FilteredError, "敏感"),
-    ],
-)
-def test_an_error_behind_status_200_is_read_as_one(error: Any, kind: type[Exception], says: str) -> None:
-    with pytest.raises(kind) as caught:
-        read(json.dumps({"error": error}).encode())
-    assert says in str(caught.value)
-    assert SECRET not in str(caught.value)
-
-
-def test_an_error_beside_an_answer_does_not_hide_it() -> None:
-    body = json.loads(reply({"content": "A"})) | {"error": {"message": "a warning"}}
-    assert read(json.dumps(body).encode()).text == "A"
 
 
 # Bodies
@@ -488,6 +241,21 @@ def test_a_question_that_cannot_be_made_costs_itself_alone() -> None:
     assert str(found[2]) == "the prompt has 2 images, and the model takes 1"
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_server_on_this_machine_is_asked_without_a_proxy(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[int, Output | Exception] = {}
+    with running() as server:
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nothing listens there
+        monkeypatch.setenv("NO_PROXY", "")
+        url = chat_url(server.url if own else "http://elsewhere.example")
+        backend = EndpointBackend(Client(Endpoint(url, Key(None), 1, 1, 10.0), Spending()), Wording("m"), None)
+        backend.stream(iter([lambda: asked("?")]), lambda answers: found.update({0: answers[0][1]}))
+    if own:
+        assert isinstance(found[0], Output)
+    else:
+        assert "127.0.0.1:9" in str(found[0])
+
+
 # Concurrency
 
 
@@ -501,10 +269,10 @@ def answer_rounds(limiter: Concurrency, rounds: int, seconds: float = 1.0, now: 
     return limits
 
 
-def test_the_limit_doubles_while_answers_are_fast_up_to_the_most() -> None:
-    limiter = Concurrency(64)
+def test_the_limit_grows_fourfold_while_answers_are_fast_up_to_the_most() -> None:
+    limiter = Concurrency(100)
     assert limiter.limit == 4
-    assert answer_rounds(limiter, 6) == [8, 16, 32, 64, 64, 64]
+    assert answer_rounds(limiter, 5) == [16, 64, 100, 100, 100]
     assert Concurrency(2).limit == 2
     assert answer_rounds(Concurrency(1), 3) == [1, 1, 1]
 
@@ -552,12 +320,12 @@ def test_the_limit_is_halved_once_a_second_and_never_below_one() -> None:
 def test_after_a_cut_growth_is_slower() -> None:
     limiter = Concurrency(64)
     answer_rounds(limiter, 3)
-    for _ in range(32):
+    for _ in range(64):
         limiter.failed(429, 10.0)
-    assert limiter.limit == 16
+    assert limiter.limit == 32
     after = answer_rounds(limiter, 40, now=20.0)
     assert after[-1] == 64
-    assert all(later <= earlier * 1.25 + 1 for earlier, later in zip(after, after[1:], strict=False))
+    assert all(later <= earlier * 1.25 + 1 for earlier, later in pairwise(after))
 
 
 def test_a_server_error_pauses_growth_and_no_reply_at_all_does_not() -> None:
@@ -567,15 +335,16 @@ def test_a_server_error_pauses_growth_and_no_reply_at_all_does_not() -> None:
     for limiter in (paused, lost):
         for _ in range(4):
             limiter.answered(1.0, 0.0)
-    assert (paused.limit, lost.limit) == (4, 8)
+    assert (paused.limit, lost.limit) == (4, 16)
     paused.answered(1.0, 0.0)
-    assert paused.limit == 5
+    assert paused.limit > 4
 
 
 def test_nothing_grows_while_answers_are_slow() -> None:
-    limiter = Concurrency(256)
-    answer_rounds(limiter, 3, seconds=0.1)
+    limiter, fast = Concurrency(10_000), Concurrency(10_000)
+    answer_rounds(limiter, 2, seconds=0.1)
     slow = answer_rounds(limiter, 2, seconds=1.0)[-1]
+    assert slow < answer_rounds(fast, 4, seconds=0.1)[-1]
     assert answer_rounds(limiter, 3, seconds=1.0) == [slow] * 3
     assert answer_rounds(limiter, 4, seconds=0.1)[-1] > slow
 
@@ -625,7 +394,7 @@ def test_the_limit_is_not_passed_by_what_is_under_way() -> None:
 def test_what_was_spent_before_counts() -> None:
     spending = Spending(Price(1.0, 0.0), most=1.0, before=0.9)
     spending.add(100_000, 0)
-    with pytest.raises(EndpointStoppedError, match="1.0000 was spent"):
+    with pytest.raises(EndpointStoppedError, match=r"1\.0000 was spent"):
         spending.allows_one_more(0)
 
 

@@ -12,12 +12,16 @@ from packaging.requirements import Requirement
 
 from tests import checkpoints
 from tests.conftest import REPOSITORY
+from vlmake.backends import endpoint
 from vlmake.backends.processor import image_options, load_processor
+from vlmake.endpoints.address import chat_url
+from vlmake.errors import VlmakeError
 from vlmake.inference.prompts import Template, question_text
-from vlmake.models.model_spec import BenchmarkSettings, benchmark_settings
+from vlmake.models import model_spec
+from vlmake.models.model_spec import BenchmarkSettings, RuntimeOptions, benchmark_settings
 from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.loading import Registry, load_registry, registry_folders
-from vlmake.registry.model_entries import ModelEntry
+from vlmake.registry.model_entries import EndpointEntry, TransformersEntry
 
 
 def on(shipped: Registry, model: str, dataset: str, task: str = "vqa") -> BenchmarkSettings:
@@ -65,6 +69,26 @@ NAMES = {
     "MiniCPM-V2.6": "MiniCPM-V-2_6",
     "IDEFICS2": "idefics2_8b",
     "Idefics-3": "Idefics3-8B-Llama3",
+    **{
+        name: name
+        for name in (
+            "GPT4o_20240806", "GPT4o_20241120", "GPT4o_MINI", "gpt-4.1-2025-04-14", "o3", "gpt-5-2025-08-07", "GPT-5.2",
+            "GeminiFlash2-5", "GeminiPro2-5", "Gemini-3.1-Pro-Preview", "Claude-Opus-4-6", "QwenVLPlus", "QwenVLMax",
+            "QwenVLMax-250408", "GLM4V_PLUS", "GLM4V_PLUS_20250111", "DoubaoVL", "Seed1.5-VL", "Seed1.6",
+            "Seed1.6-Flash", "Seed1.6-Thinking", "Doubao-Seed-2.0-Pro-260215", "HunYuan-Vision",
+            "HunYuan-Standard-Vision", "HunYuan-Large-Vision",
+        )
+    },
+    "gpt-4o-mini": "GPT4o_MINI",
+    "gemini-2.5-pro": "GeminiPro2-5",
+    "Qwen-VL-Max": "QwenVLMax",
+    "qwen-vl-max": "QwenVLMax",
+    "glm-4v-plus": "GLM4V_PLUS",
+}  # fmt: skip
+
+KEYS = {
+    "OPENAI_API_KEY", "GOOGLE_API_KEY", "ANTHROPIC_API_KEY", "DASHSCOPE_API_KEY", "GLMV_API_KEY", "STEPAI_API_KEY",
+    "DOUBAO_VL_KEY", "HUNYUAN_API_KEY",
 }  # fmt: skip
 
 
@@ -81,13 +105,23 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {json.loads((folder / "config.json").read_text())["architectures"][0]: folder for folder in built}
 
 
-def native(registry: Registry) -> dict[str, ModelEntry]:
+def local(registry: Registry) -> dict[str, TransformersEntry]:
+    """The entries of checkpoints that transformers runs."""
+    return {name: entry for name, entry in registry.models.items() if isinstance(entry, TransformersEntry)}
+
+
+def native(registry: Registry) -> dict[str, TransformersEntry]:
     """The entries of checkpoints on a hub that run without code of their own."""
     return {
         name: entry
-        for name, entry in registry.models.items()
+        for name, entry in local(registry).items()
         if entry.repository and not entry.trust_remote_code and not entry.environment
     }
+
+
+def rented(registry: Registry) -> dict[str, EndpointEntry]:
+    """The entries of models behind somebody's API."""
+    return {name: entry for name, entry in registry.models.items() if isinstance(entry, EndpointEntry)}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -102,7 +136,7 @@ def test_no_alias_stands_for_two_models_or_hides_a_name(shipped: Registry) -> No
 
 
 def test_a_model_answers_to_its_id_on_the_hub(shipped: Registry) -> None:
-    for name, entry in shipped.models.items():
+    for name, entry in local(shipped).items():
         if entry.repository:
             assert re.fullmatch(r"[\w.-]+/[\w.-]+", entry.repository), name
             assert shipped.resolve_model(entry.repository) == name
@@ -118,7 +152,7 @@ def test_a_native_class_is_one_that_transformers_takes_images_and_text_to(shippe
 
 
 def test_foreign_code_says_what_it_needs_and_no_native_class(shipped: Registry) -> None:
-    foreign = {name: entry for name, entry in shipped.models.items() if entry.trust_remote_code}
+    foreign = {name: entry for name, entry in local(shipped).items() if entry.trust_remote_code}
     assert foreign
     for name, entry in foreign.items():
         assert entry.environment, name
@@ -131,13 +165,13 @@ def test_requirements_are_written_as_pip_writes_them(shipped: Registry) -> None:
 
 
 def test_quantised_loading_names_its_library(shipped: Registry) -> None:
-    for name, entry in shipped.models.items():
+    for name, entry in local(shipped).items():
         if entry.load_in_8bit or entry.load_in_4bit:
             assert "bitsandbytes" in entry.environment, name
 
 
 def test_a_model_on_several_gpus_says_how_it_is_spread(shipped: Registry) -> None:
-    spread = {name for name, entry in shipped.models.items() if entry.device_map or entry.tensor_parallel}
+    spread = {name for name, entry in local(shipped).items() if entry.device_map or entry.tensor_parallel}
     assert spread == {name for name, entry in shipped.models.items() if entry.gpus > 1}
     assert "Qwen2-VL-72B-Instruct" in spread
 
@@ -145,7 +179,7 @@ def test_a_model_on_several_gpus_says_how_it_is_spread(shipped: Registry) -> Non
 def test_verified_means_that_a_checkpoint_of_the_class_runs_in_the_tests(
     shipped: Registry, folders: dict[str, Path]
 ) -> None:
-    verified = {name: entry for name, entry in shipped.models.items() if entry.verified == "architecture"}
+    verified = {name: entry for name, entry in local(shipped).items() if entry.verified == "architecture"}
     assert not any(entry.trust_remote_code for entry in verified.values())
     assert {entry.architecture for entry in verified.values()} - folders.keys() == set()
     assert verified["InternVL2-2B"].architecture == "InternVLForConditionalGeneration"
@@ -223,6 +257,50 @@ def test_qwen_sees_and_asks_as_in_vlmevalkit(
     settings = on(shipped, model, dataset)
     assert settings.pixels.get("min_pixels") == min_pixels
     assert settings.frames.question == prompt
+
+
+def test_a_rented_model_names_an_address_a_key_and_an_id(shipped: Registry) -> None:
+    rented_models = rented(shipped)
+    assert {entry.api_key for entry in rented_models.values()} == KEYS
+    for name, entry in rented_models.items():
+        assert chat_url(entry.api_base).startswith("https://"), name
+        assert re.fullmatch(r"[a-z0-9.-]+", entry.served_model), name
+        assert entry.description, name
+
+
+def test_no_two_rented_models_share_their_answers(shipped: Registry) -> None:
+    """What a prediction's key holds: two names of one id are told apart by how it is asked."""
+    digests = [model_spec.resolve(name, entry).digest() for name, entry in rented(shipped).items()]
+    assert len(set(digests)) == len(digests)
+
+
+def test_models_that_think_are_sent_no_temperature_and_the_limit_by_its_new_name(shipped: Registry) -> None:
+    for name in ("o3", "gpt-5-2025-08-07", "gpt-5-mini-2025-08-07", "gpt-5.1-2025-11-13", "GPT-5.4-2026-03-05"):
+        entry = rented(shipped)[name]
+        assert (entry.temperature, entry.limit_key) == (None, "max_completion_tokens"), name
+        assert entry.max_new_tokens >= 16384, name
+    assert (shipped.model("GPT4o_MINI").temperature, shipped.model("GPT4o_MINI").limit_key) == (0.0, "max_tokens")
+
+
+def test_a_rented_model_without_its_key_ends_in_one_line_that_names_it(
+    shipped: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, entry in rented(shipped).items():
+        monkeypatch.delenv(entry.api_key or "", raising=False)
+        with pytest.raises(VlmakeError, match=f"no key: set the environment variable {entry.api_key}") as caught:
+            endpoint.load(model_spec.resolve(name, entry), RuntimeOptions("cpu"))
+        assert "\n" not in str(caught.value)
+
+
+def test_hunyuan_and_glm_ask_as_vlmevalkit_does(shipped: Registry) -> None:
+    settings = on(shipped, "HunYuan-Vision", "MMBench_DEV_EN", "multiple_choice")
+    assert question_text(Template("multiple_choice"), ROW, settings.frames) == (
+        "Hint: Look.\nQuestion: Which?\nOptions:\nA. red\nB. blue\n"
+        "Answer with the option letter from the given choices directly."
+    )
+    assert on(shipped, "GLM4V_PLUS", "POPE").frames.suffix.strip() == "Please answer yes or no."
+    assert on(shipped, "GLM4V_PLUS", "MME").frames.suffix == ""
 
 
 def listed(*arguments: str) -> subprocess.CompletedProcess[str]:

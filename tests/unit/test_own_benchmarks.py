@@ -93,6 +93,12 @@ class TestRecognition:
         rows = [[str(row), RED, "Is it?", answer] for row, answer in enumerate(("Yes", "No", "Perhaps"))]
         asked("vqa", "vqa_exact", tmp_path, "index image question answer", rows)
 
+    @pytest.mark.parametrize(("column", "read"), [("options", False), ("choices", False), ("category", True)])
+    def test_a_list_of_options_is_said_not_to_be_read(self, tmp_path: Path, column: str, read: bool) -> None:
+        header = f"index image question answer {column}"
+        found = recognise(write(tmp_path / "X.tsv", header, [["0", RED, "What?", "A", "['cat', 'dog']"]]))
+        assert found.task == "vqa" and (f"column '{column}' is not read" not in found.says) == read
+
     @pytest.mark.parametrize("header", ["index image question", "index image question answer"])
     def test_without_answers_there_is_no_score(self, tmp_path: Path, header: str) -> None:
         found = recognise(write(tmp_path / "X.tsv", header, [["0", RED, "What?", ""][: len(header.split())]]))

@@ -7,7 +7,7 @@ from tests.conftest import REPOSITORY
 from vlmake.errors import VlmakeError
 from vlmake.registry.dataset_entries import DatasetEntry, shards
 from vlmake.registry.loading import Registry, load_registry, registry_folders
-from vlmake.registry.model_entries import TransformersEntry
+from vlmake.registry.model_entries import CheckpointEntry, EndpointEntry, PluginEntry, ServerEntry, TransformersEntry
 from vlmake.runs.run_config import RunConfig, configured_pairs, load_config
 
 
@@ -37,7 +37,8 @@ def test_shipped_entries_are_there(shipped: Registry, name: str) -> None:
 
 
 def test_shipped_paths_exist(shipped: Registry) -> None:
-    for entry in (*shipped.datasets.values(), *shipped.models.values()):
+    files = [entry for entry in shipped.models.values() if isinstance(entry, CheckpointEntry)]
+    for entry in (*shipped.datasets.values(), *files):
         assert entry.path is None or Path(entry.path).exists(), entry.path
 
 
@@ -138,7 +139,32 @@ def test_misspelt_configuration_key(tmp_path: Path) -> None:
         load_config({"limit": "many"}, [])
 
 
-@pytest.mark.parametrize("kind", [DatasetEntry, TransformersEntry, RunConfig])
+SERVED = "models:\n  Mine: {backend: endpoint, api_base: http://h, served_model: m"
+
+
+def test_max_tokens_is_another_name_of_max_new_tokens_for_a_server(tmp_path: Path) -> None:
+    lower = write(tmp_path / "one", "models", f"{SERVED}, max_new_tokens: 7}}\n")
+    upper = write(tmp_path / "two", "models", "models:\n  Mine: {max_tokens: 9}\n")
+    assert load_registry([lower]).model("Mine").max_new_tokens == 7
+    assert load_registry([lower, upper]).model("Mine").max_new_tokens == 9
+    assert load_registry([upper, lower]).model("Mine").max_new_tokens == 7
+    both = write(tmp_path / "three", "models", f"{SERVED}, max_tokens: 7, max_new_tokens: 8}}\n")
+    assert fault(both).endswith("Mine: max_tokens and max_new_tokens are two names of one key: give one of them")
+    local = write(tmp_path / "four", "models", "models:\n  Mine: {path: x, max_tokens: 7}\n")
+    assert "unknown key 'max_tokens'; did you mean 'max_new_tokens'?" in fault(local)
+
+
+def test_a_temperature_may_be_none_and_null_is_the_default(tmp_path: Path) -> None:
+    def temperature(text: str) -> object:
+        return load_registry([write(tmp_path, "models", f"{SERVED}{text}}}\n")]).model("Mine").temperature
+
+    assert (temperature(", temperature: none"), temperature(", temperature: 0.7"), temperature("")) == (None, 0.7, 0.0)
+    assert temperature(", temperature: null") == 0.0
+    assert "temperature" in fault(write(tmp_path, "models", f"{SERVED}, temperature: hot}}\n"))
+    assert "temperature" in fault(write(tmp_path, "models", f"{SERVED}, temperature: -1}}\n"))
+
+
+@pytest.mark.parametrize("kind", [DatasetEntry, TransformersEntry, EndpointEntry, ServerEntry, PluginEntry, RunConfig])
 def test_every_key_is_explained(kind: type[BaseModel]) -> None:
     explained = (REPOSITORY / "config" / "README.md").read_text(encoding="utf-8")
     for key in kind.model_fields:

@@ -191,6 +191,14 @@ def test_unanswered_samples_are_not_right_and_widen_the_bounds():
     assert result.detail["samples"]["by_status"]["model_error"] == 2
 
 
+def test_a_choice_set_without_option_columns_is_refused():
+    samples = animals(2)[["index", "answer"]].assign(options="['dog', 'cat']")
+    with pytest.raises(VlmakeError, match="'Animals' has no option columns A, B"):
+        score(samples, answers(["B", "B"]), CHOICE)
+    open_questions = ScoringSpec("Studies", "multiple_choice", "mmmu")
+    assert score(samples, answers(["B", "B"]), open_questions).table.rows
+
+
 def test_a_spreadsheets_view_is_the_peers_and_not_strict():
     samples = animals(2, A=["4", "5"], B=[None, "6"], C=["x", "y"], answer=["A", "B"])
     result = score(samples, answers(["4.0", "6"]), CHOICE)
@@ -275,7 +283,7 @@ def package(tmp_path):
     [
         ("metrics/mme.py", {"mme"}),
         ("metrics/confusion.py", {"pope", "vsr"}),
-        ("extract/strict/options.py", {name for name, entry in METRICS.items() if entry.task == "multiple_choice"}),
+        ("extract/strict/choice.py", {name for name, entry in METRICS.items() if entry.task == "multiple_choice"}),
         ("extract/mmmu.py", {"mmmu", "mmmu_reasoned"}),
         ("extract/yes_no.py", {"mme", "pope", "hallusion", "amber", "vsr", "yes_no", "yes_no_any_case"}),
         ("scoring/protocols.py", set(METRICS)),

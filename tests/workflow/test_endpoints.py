@@ -7,22 +7,52 @@ from pathlib import Path
 import pytest
 
 from tests.chat_server import running
-from tests.conftest import TINY_VLM, Workplace
+from tests.conftest import TINY_VLM, Workplace, make_benchmark
+from vlmake.endpoints.messages import Wording
+from vlmake.servers.process import start
+from vlmake.servers.readiness import wait_until_ready
 
 CANARY = "sk-canary-0a1b2c3d4e5f"
 SERVE = f"{Path(sys.executable).parent / 'transformers'} serve {{path}} --device cpu --dtype float32 --port {{port}}"
+
+CLASS = """
+from vlmake.vlmeval import *
+
+
+class Tiny(BaseModel):
+
+    def __init__(self, path):
+        import transformers
+
+        super().__init__()
+        self.processor = transformers.AutoProcessor.from_pretrained(path, use_fast=False)
+        self.model = transformers.AutoModelForImageTextToText.from_pretrained(path, dtype='float32').eval()
+
+    def generate_inner(self, message, dataset=None):
+        content = [
+            dict(type='image', image=Image.open(item['value']).convert('RGB'))
+            if item['type'] == 'image' else dict(type='text', text=item['value'])
+            for item in message
+        ]
+        inputs = self.processor.apply_chat_template(
+            [dict(role='user', content=content)],
+            add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors='pt',
+        )
+        ids = self.model.generate(**inputs, do_sample=False, max_new_tokens=4)
+        return self.processor.tokenizer.decode(ids[0, inputs['input_ids'].shape[1]:], skip_special_tokens=True)
+"""
 
 
 def endpoint(url: str, **settings: object) -> dict[str, object]:
     return {"backend": "endpoint", "api_base": url, "served_model": "m", "retry_interval": 0.05, **settings}
 
 
-def scores(place: Workplace, model: str) -> str:
-    return place.result(model, "Mini_score.csv").read_text(encoding="utf-8").replace(model, "MODEL")
+def scores(place: Workplace, model: str, dataset: str) -> str:
+    return place.result(model, f"{dataset}_score.csv").read_text(encoding="utf-8")
 
 
-def texts(place: Workplace, model: str) -> list[object]:
-    return [row["prediction"] for row in place.predictions(model, "Mini")]
+def texts(place: Workplace, model: str, dataset: str) -> list[object]:
+    return [row["prediction"] for row in place.predictions(model, dataset)]
 
 
 def files_with(folder: Path, word: str) -> list[Path]:
@@ -112,15 +142,48 @@ def test_pictures_are_sent_as_they_are(workplace: Workplace) -> None:
     assert (body["model"], body["temperature"], body["max_tokens"]) == ("m", 0.5, 7)
 
 
-def test_one_model_in_the_process_served_behind_an_address_and_replayed_scores_the_same(workplace: Workplace) -> None:
-    shutil.copytree(TINY_VLM, workplace.home / "TinyVLM")
-    here = {"path": str(workplace.home / "TinyVLM"), "device": "cpu", "dtype": "float32"}
-    workplace.models["Local"] = here
-    workplace.models["Engine"] = {"backend": "server", "path": here["path"], "command": SERVE, "gpus": 0}
-    done = workplace.vlmake("run", "--model", "Local", "Engine", "--data", "Mini")
+@pytest.fixture
+def elsewhere(tmp_path: Path):
+    """A server of TinyVLM that nobody of the run started."""
+    server = start(SERVE, {"path": str(TINY_VLM)}, tmp_path / "elsewhere.log", {})
+    try:
+        wait_until_ready(server, Wording(str(TINY_VLM)), str(TINY_VLM), 120)
+        yield server.root
+    finally:
+        server.stop()
+
+
+def test_one_model_by_every_backend_has_one_score(workplace: Workplace, elsewhere: str) -> None:
+    here = {"path": str(TINY_VLM), "device": "cpu", "dtype": "float32"}
+    (workplace.folder / "config" / "models").mkdir(parents=True)
+    (workplace.folder / "config" / "models" / "my_module.py").write_text(CLASS, encoding="utf-8")
+    workplace.models |= {
+        "Local": here,
+        "Engine": {"backend": "server", "path": here["path"], "command": SERVE, "gpus": 0},
+        "Elsewhere": {"backend": "endpoint", "api_base": elsewhere, "served_model": str(TINY_VLM)},
+        "Class": {"backend": "plugin", "model": "my_module:Tiny", "arguments": {"path": here["path"]}, "gpus": 0},
+    }
+    workplace.datasets["Choice"] = {
+        **make_benchmark(workplace.folder.parent / "tsv", "Choice", 24, "ShapesBench"),
+        "task": "multiple_choice",
+        "metric": "choice",
+    }
+    assert workplace.vlmake("run", "--model", "Local", "--data", "Mini", "Choice").code == 0
+    finished = workplace.folder / "outputs" / "Peer"
+    finished.mkdir(parents=True)
+    for name in ("Mini", "Choice"):
+        shutil.copy(workplace.result("Local", f"{name}_predictions.parquet"), finished / f"Peer_{name}.parquet")
+    imported = workplace.vlmake("import", str(finished), "--as", "Replayed")
+    assert imported.code == 0, imported.output
+    models = ("Local", "Engine", "Elsewhere", "Class", "Replayed")
+    done = workplace.vlmake("run", "--model", *models, "--data", "Mini", "Choice")
     assert done.code == 0, done.output
-    assert texts(workplace, "Engine") == texts(workplace, "Local")
-    assert scores(workplace, "Engine") == scores(workplace, "Local")
+    for name in ("Mini", "Choice"):
+        found = {model: scores(workplace, model, name) for model in models}
+        assert set(found.values()) == {found["Local"]}
+        answers = {model: texts(workplace, model, name) for model in models}
+        assert all(answer == answers["Local"] for answer in answers.values())
+        assert len(set(answers["Local"])) > 1
     record = next((workplace.folder / "results/Engine/Mini/journal").glob("*.record.json")).read_text()
     assert '"starts":1' in record
-    assert "127.0.0.1" not in workplace.result("Engine", "Mini_score.json").read_text()
+    assert "127.0.0.1" not in workplace.result("Elsewhere", "Mini_score.json").read_text()

@@ -166,9 +166,36 @@ def test_score_contract(workplace: Workplace, tmp_path: Path) -> None:
         assert line["extracted"] == extracted
 
 
+def test_a_hidden_choice_set_is_scored_where_its_tsv_has_every_letter(workplace: Workplace, tmp_path: Path) -> None:
+    full, out = PARITY / "MMBench_DEV_EN.tsv", tmp_path / "T.csv"
+    with full.open(newline="", encoding="utf-8") as lines:
+        header, *rows = csv.reader(lines, delimiter="\t")
+    for row, letter in zip(rows, ["?", *[""] * len(rows)], strict=False):
+        row[header.index("answer")] = letter or row[header.index("answer")]
+    with (tmp_path / "gap.tsv").open("w", newline="", encoding="utf-8") as lines:
+        csv.writer(lines, delimiter="\t").writerows([header, *rows])
+    asked = ("--dataset", "MMBench_TEST_EN", "--predictions", str(PARITY / "MMBench_DEV_EN.pred.jsonl"))
+    ran = workplace.vlmake("score", *asked, "--tsv", str(tmp_path / "gap.tsv"), "--out", str(out))
+    assert ran.code == 1 and "hand the submission file in at https://mmbench" in ran.output
+    ran = workplace.vlmake("score", *asked, "--tsv", str(full), "--out", str(out))
+    assert ran.code == 0, ran.output
+    expected = json.loads((PARITY / "MMBench_DEV_EN.main.json").read_text(encoding="utf-8"))["result"]
+    with out.open(newline="", encoding="utf-8") as lines:
+        header, *rows = csv.reader(lines)
+    place = expected["columns"].index("Overall")
+    assert float(rows[0][header.index("Overall")]) == pytest.approx(expected["rows"][0][place], abs=1e-9)
+
+
+def test_prompts_are_not_shown_where_they_are_not_known(workplace: Workplace) -> None:
+    ran = workplace.vlmake("prompts", "--dataset", "DUDE", "--tsv", str(PARITY / "MME.tsv"))
+    assert ran.code == 1
+    assert ran.output.strip() == "vlmake: dataset 'DUDE': documents of many pages cannot be run yet"
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        (("--dataset", "MMe"), "unknown dataset 'MMe'; did you mean 'MME'?"),
         (("--dataset", "MMEE"), "unknown dataset 'MMEE'; did you mean 'MME'?"),
         (("--predictions", "model.pkl"), "pickles are not read"),
         (("--predictions", "nowhere.jsonl"), "no such file"),

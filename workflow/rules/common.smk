@@ -46,7 +46,9 @@ try:
         PLAN.check_models(PLAN.asked_pairs(sys.argv[1:]))
     if workflow.is_main_process and not is_dry_run(sys.argv[1:]):
         WORK_DIR_HOLD = hold_work_dir(Path.cwd())
-        PLAN.remove_broken_environments(model for model, _ in PLAN.asked_pairs(sys.argv[1:]))
+        PLAN.remove_broken_environments(
+            model for model, _ in PLAN.asked_pairs(sys.argv[1:])
+        )
         own_benchmarks.write(OWN.entries, RECOGNISED)
 except VlmakeError as error:
     print(f"vlmake: {error}", file=sys.stderr)

@@ -4,7 +4,11 @@
 
 def entering(wildcards, input):
     """What stands before a program that runs in an environment of its own."""
-    return ["-m", "vlmake.environments.enter", input.environment] if input.environment else []
+    return (
+        ["-m", "vlmake.environments.enter", input.environment]
+        if input.environment
+        else []
+    )
 
 
 INFER = (

@@ -34,8 +34,6 @@ def read_weights(spec: TransformersSpec, runtime: RuntimeOptions, placement: Map
     Without a placement they go to the runtime's device. Raises VlmakeError.
     """
     import torch
-
-    older_transformers.refuse_too_old(spec.name)
     from transformers import AutoModelForImageTextToText
 
     _quieten()

@@ -12,19 +12,13 @@ from typing import Any
 
 from packaging.version import Version
 
-from vlmake.errors import VlmakeError
-
 OLDEST = "4.49"
 """The oldest version with one class for all image-text models and a chat template in every processor."""
 
 
-def refuse_too_old(model: str) -> None:
-    """Raise VlmakeError for a version in which the one generic path does not exist."""
-    if _is_before(OLDEST):
-        raise VlmakeError(
-            f"model '{model}': backend transformers needs transformers {OLDEST} or newer, and its environment has"
-            f" {version('transformers')}; a class of your own runs there (`backend: plugin`)"
-        )
+def is_too_old(transformers: str) -> bool:
+    """Tell whether the one generic path does not exist in a version of transformers."""
+    return Version(transformers) < Version(OLDEST)
 
 
 def number_format(dtype: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from vlmake.models import model_spec
 from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.layers import read_layers
 from vlmake.registry.loading import load_registry, registry_folders
-from vlmake.registry.model_entries import CheckpointEntry, ModelEntry, PluginEntry, TransformersEntry
+from vlmake.registry.model_entries import CheckpointEntry, EndpointEntry, ModelEntry, PluginEntry, TransformersEntry
 from vlmake.registry.own_benchmarks import look_at_all
 from vlmake.registry.readiness import readiness
 from vlmake.runs.run_config import config_files, load_config
@@ -110,6 +110,8 @@ def _source(entry: ModelEntry) -> str:
         return entry.path or entry.repository or ""
     if isinstance(entry, PluginEntry):
         return entry.model
+    if isinstance(entry, EndpointEntry):
+        return entry.served_model
     return model_spec.declared_identity(entry)
 
 

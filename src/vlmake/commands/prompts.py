@@ -15,12 +15,14 @@ from vlmake.data.images import ImageStore
 from vlmake.data.roundtrip import digest_of, with_shown_images
 from vlmake.dataset_classes.asking import decode_class
 from vlmake.dataset_classes.process import class_call, log_outside_work
+from vlmake.errors import VlmakeError
 from vlmake.inference.prompts import Frames, Part
 from vlmake.inference.questions import check_askable, image_error_of, messages_of
 from vlmake.models.model_spec import benchmark_settings
 from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.loading import Registry
 from vlmake.registry.own_benchmarks import known_registry
+from vlmake.registry.readiness import readiness
 from vlmake.runs.run_config import ImageRoundtrip, config_files, load_config
 
 
@@ -41,6 +43,8 @@ def command(
     config = load_config({"image_roundtrip": image_roundtrip} if image_roundtrip else {}, config_files())
     known = known_registry(config, registry, [dataset])
     entry = known.dataset(dataset)
+    if (ready := readiness(entry)).result == "nothing":
+        raise VlmakeError(f"dataset '{dataset}': {ready.reason}")
     limited = paths.parse_dataset(known.resolve_dataset(dataset))
     frames, system = _of_model(known, model, limited.base)
     lmu_data = paths.lmu_data(config.lmu_data)

@@ -1,5 +1,6 @@
 """``vlmake score``: score predictions that exist already."""
 
+import string
 from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ from vlmake.registry.readiness import readiness
 from vlmake.runs.run_config import config_files, load_config
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from vlmake.registry.dataset_entries import DatasetEntry
     from vlmake.tables.predictions_io import Record
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -67,8 +71,7 @@ def command(
         _finish(missing, len(rows), notes, items, by_class.items_jsonl)
         return
     ready = readiness(entry)
-    unanswered = "answer" not in samples or bool(samples["answer"].isna().all())
-    if entry.metric is None or ready.result == "submission" or (unanswered and not entry.answers):
+    if entry.metric is None or not _has_answers(samples, entry, hidden=ready.result == "submission"):
         raise VlmakeError(f"dataset '{name}' cannot be scored: {ready.reason}")
     if entry.parts:
         raise VlmakeError(f"dataset '{name}' is scored by its parts, one TSV each: {', '.join(entry.parts)}")
@@ -77,6 +80,17 @@ def command(
     write_table(result, out)
     write_detail(result, provenance, out.with_suffix(".json"), notes)
     _finish(missing, len(samples[first]), notes, items, lambda: items_jsonl(result))
+
+
+def _has_answers(samples: "pd.DataFrame", entry: "DatasetEntry", hidden: bool) -> bool:
+    """Tell whether there is something to score by.
+
+    As VLMEvalKit does with MMBench, a hidden choice set is scored where somebody's TSV has a letter in every row.
+    """
+    given = samples["answer"].dropna().tolist() if "answer" in samples else []
+    if hidden:
+        return len(given) == len(samples) and set(given) <= set(string.ascii_uppercase)
+    return entry.answers or bool(given)
 
 
 def _notes(records: Sequence["Record"], predictions: Path, wanted: Set[str]) -> list[str]:

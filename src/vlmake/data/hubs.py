@@ -218,7 +218,7 @@ def _hugging_face_fault(error: Exception, name: str, revision: str) -> str:
     if isinstance(error, errors.LocalEntryNotFoundError):
         cause = error.__cause__
         answer = getattr(getattr(cause, "response", None), "status_code", None)
-        part = "only partly" if isinstance(error, errors.IncompleteSnapshotError) else "not"
+        part = "only partly" if isinstance(error, getattr(errors, "IncompleteSnapshotError", ())) else "not"
         missing = f"{where} is {part} in the hub cache {constants.HF_HUB_CACHE}"
         if constants.HF_HUB_OFFLINE:
             return f"{missing} and HF_HUB_OFFLINE forbids to ask {host}; download it where there is a network"

@@ -1,5 +1,6 @@
 """Where an OpenAI-compatible server listens: ``api_base`` as its root, or as the full URL of its chat completions."""
 
+import ipaddress
 from urllib.parse import urlsplit, urlunsplit
 
 from vlmake.errors import VlmakeError
@@ -29,6 +30,15 @@ def models_url(api_base: str) -> str:
     """Return the URL at which the server lists its models."""
     parts = urlsplit(chat_url(api_base))
     return urlunsplit((parts.scheme, parts.netloc, parts.path.removesuffix(_CHAT) + "/models", parts.query, ""))
+
+
+def is_on_this_machine(url: str) -> bool:
+    """Tell whether a URL leads to this machine itself, where no proxy can reach it."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def shown(url: str) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from vlmake.backends.base import Output
+from vlmake.endpoints.address import is_on_this_machine
 from vlmake.endpoints.concurrency import TOO_MANY, Concurrency
 from vlmake.endpoints.exchange import Endpoint, exchange
 from vlmake.endpoints.faults import EndpointStoppedError, FilteredError, RejectedError, ServerGoneError, TransientError
@@ -76,7 +77,7 @@ class Client:
                 connector=aiohttp.TCPConnector(limit=0),
                 timeout=aiohttp.ClientTimeout(total=self.endpoint.timeout, sock_connect=_CONNECT_S),
                 headers={"Content-Type": "application/json", **self.endpoint.key.headers()},
-                trust_env=True,
+                trust_env=not is_on_this_machine(self.endpoint.url),  # the proxies of the environment
             ) as session,
             _Outbox(deliver) as outbox,
             _Asking(self, session, calls, outbox, is_alive) as asking,

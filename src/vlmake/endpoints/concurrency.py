@@ -45,6 +45,7 @@ class Concurrency:
     _cut_at: float = float("-inf")
     _outcomes: deque[bool] = field(default_factory=deque)
     _round: list[float] = field(default_factory=list)
+    _round_ends_at: int = 0
     _fastest: float = float("inf")
     _slow: bool = False
 
@@ -60,8 +61,10 @@ class Concurrency:
     def answered(self, seconds: float, now: float) -> None:
         """Count an answer that took ``seconds``; ``now`` is the seconds since the start."""
         self._came(200)
+        if not self._round:
+            self._round_ends_at = self._round_size()  # while the limit grows, it runs ahead of the answers
         self._round.append(seconds)
-        if len(self._round) >= self._round_size():
+        if len(self._round) >= self._round_ends_at:
             typical = median(self._round)
             self._fastest = min(self._fastest, typical)
             self._slow = typical > _SLOW * self._fastest

@@ -1,6 +1,7 @@
 """What a server's refusal means: try again, give up this request, or stop asking altogether."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -140,9 +141,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if text is None:
             continue
         try:
-            return max(0.0, float(text) * scale)
+            seconds = float(text) * scale
         except ValueError:
-            pass
+            seconds = math.nan
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
         try:
             moment = parsedate_to_datetime(text)
         except ValueError:

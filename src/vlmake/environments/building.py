@@ -72,19 +72,18 @@ def build(requirements: Path, folder: Path, *, on_core: bool) -> None:
 
 def _uv(words: Sequence[str], requirements: Path) -> None:
     done = subprocess.run(
-        [_find_uv(), "--quiet", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        [find_uv(), "--quiet", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if done.returncode:
         raise VlmakeError(f"environment {requirements.stem} ({requirements}) cannot be made: {_reason(done.stdout)}")
 
 
-def _find_uv() -> str:
+def find_uv() -> str:
+    """Return the uv beside this interpreter, else the one on the path; raise VlmakeError where there is none."""
     beside = sysconfig.get_path("scripts")
     found = shutil.which("uv", path=beside) or shutil.which("uv")
     if found is None:
-        raise VlmakeError(
-            f"uv, which builds environments, is not there: `{Path(sys.executable).name} -m pip install uv`"
-        )
+        raise VlmakeError(f"uv, which builds environments, is not there: `{sys.executable} -m pip install uv`")
     return found
 
 

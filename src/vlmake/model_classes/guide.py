@@ -2,13 +2,16 @@
 
 import ast
 import mimetypes
+import operator
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Any
 
+from packaging.version import Version
 from PIL import Image
 
 from vlmake.registry.loading import load_registry, registry_folders
@@ -57,6 +60,31 @@ def cn_string(s: str) -> bool:
 def splitlen(s: str, sym: str = "/") -> int:
     """Return how many pieces a text has between separators."""
     return len(s.split(sym))
+
+
+def version_cmp(v1: str, v2: str, op: str = "eq") -> bool:
+    """Compare two versions; ``op`` is the name of a comparison in the module ``operator``."""
+    return bool(getattr(operator, op)(Version(v1), Version(v2)))
+
+
+def get_cache_path(repo_id: str, branch: str = "main", repo_type: str = "datasets") -> str | None:
+    """Return where a hub repository lies in this machine's cache, None where it does not; asks no network."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(
+            repo_id, revision=branch, repo_type=repo_type.removesuffix("s"), local_files_only=True
+        )
+    except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError):
+        return None
+    return str(found)
+
+
+def get_gpu_memory() -> list[int]:
+    """Return the free memory of every visible GPU in MiB, as the torch that the class has imported sees them."""
+    torch = sys.modules.get("torch")
+    return [] if torch is None else [torch.cuda.mem_get_info(gpu)[0] >> 20 for gpu in range(torch.cuda.device_count())]
 
 
 def get_rank_and_world_size() -> tuple[int, int]:

@@ -14,12 +14,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vlmake import converters, digests
+from vlmake.backends.older_transformers import OLDEST, is_too_old
 from vlmake.data import hubs
 from vlmake.data.hubs import Hub, Snapshot
 from vlmake.digests import Kind, missing_file
 from vlmake.environments.locks import find_lock, read_lock, shipped_locks
 from vlmake.errors import VlmakeError
-from vlmake.registry.model_entries import CheckpointEntry, ModelEntry
+from vlmake.registry.model_entries import CheckpointEntry, ModelEntry, TransformersEntry
 from vlmake.store import canonical_json, text_digest
 
 _OURS = frozenset({"torch", "transformers"})  # what the backend is written for: another version cannot be put in
@@ -193,12 +194,25 @@ def require_environment(name: str, entry: ModelEntry) -> None:
         unmet = list(unmet_requirements(entry))
         wanted = ", ".join(f"{requirement} ({here})" for requirement, here in unmet)
         if any(requirement.name in _OURS for requirement, _ in unmet):
-            raise VlmakeError(f"needs {wanted}, with which vlmake itself does not run: {_way_out(unmet)}")
+            raise VlmakeError(f"needs {wanted}, with which vlmake itself does not run: {_way_out(entry, unmet)}")
+        if unmet and entry.run_in is not None:
+            raise VlmakeError(f"needs {wanted}: pin it in a copy of {find_lock(entry.run_in).file}, its `run_in`")
         if unmet:
             raise VlmakeError(f"needs {wanted}: install it into {sys.prefix}, or run vlmake where it is installed")
+        if _is_too_old(entry, entry.run_in):
+            raise VlmakeError(
+                f"runs in {entry.run_in}, and backend transformers needs transformers {OLDEST} or newer:"
+                " a class of your own runs there (`backend: plugin`)"
+            )
 
 
-def _way_out(unmet: Sequence[tuple[Requirement, str]]) -> str:
+def _is_too_old(entry: ModelEntry, run_in: str | None) -> bool:
+    if run_in is None or not isinstance(entry, TransformersEntry):
+        return False
+    return is_too_old(find_lock(run_in).version("transformers"))
+
+
+def _way_out(entry: ModelEntry, unmet: Sequence[tuple[Requirement, str]]) -> str:
     """Return where other versions of what vlmake rests on are to be had: a shipped environment, else one's own."""
     wanted = [requirement for requirement, _ in unmet if requirement.name in _OURS]
     fitting = [
@@ -207,7 +221,8 @@ def _way_out(unmet: Sequence[tuple[Requirement, str]]) -> str:
         if all(requirement.specifier.contains(read_lock(file).version(requirement.name)) for requirement in wanted)
     ]
     if fitting:
-        return f"`run_in: {fitting[0]}` has it"
+        how = ", where a class of your own runs (`backend: plugin`)" if _is_too_old(entry, fitting[0]) else ""
+        return f"`run_in: {fitting[0]}` has it{how}"
     return "pin it in a lock file and give that as `run_in`"
 
 

@@ -21,8 +21,9 @@ from vlmake.registry.tasks import YES_NO, Task
 FAULTS_KEPT = 1000
 """So many faults are described; of further ones the number is known."""
 
-_RULES = 2  # raised when a change of the rules below makes what is remembered wrong
+_RULES = 3  # raised when a change of the rules below makes what is remembered wrong
 _ROTATION = 1_000_000  # between the indexes of a question's rotated copies, as in the metric choice_circular
+_LISTS = ("options", "choices", "candidates")  # columns that often list options, which are not read there
 _BLANKS = b" \t\r\n\v\f"
 
 
@@ -205,7 +206,9 @@ class _Scan:
             return ("yes_no" if plain else "yes_no_any_case"), "every answer is yes or no"
         if task == "caption":
             return "coco_caption", "captions"
-        return "vqa_exact", "open answers"
+        listed = next((name for name in _LISTS if name in self._place), None)
+        unread = f" (its column '{listed}' is not read: options are columns A, B, …)" if listed else ""
+        return "vqa_exact", f"open answers{unread}"
 
     def _is_circular(self) -> bool:
         """Tell whether some indexes are those of others plus a multiple of a million, with the same question."""

@@ -5,6 +5,7 @@ strictly. All three go through one path: the protocol's view of the texts, the t
 open, the metric.
 """
 
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +118,7 @@ def score(samples: pd.DataFrame, predictions: pd.DataFrame, spec: ScoringSpec) -
     more_columns = metric_entry(spec.metric).columns
     samples = _with_answer(samples, more_columns)
     _check_answers(samples, spec)
+    _check_options(samples, spec)
     aligned = align(samples, predictions)
     metric = load_metric(spec.metric)
     seen = _Views(aligned, more_columns)
@@ -149,6 +151,16 @@ def _check_answers(samples: pd.DataFrame, spec: ScoringSpec) -> None:
         raise VlmakeError(f"dataset '{spec.dataset}' has no rows: there is nothing to score")
     if "answer" not in samples or (len(samples) and samples["answer"].isna().all()):
         raise VlmakeError(f"dataset '{spec.dataset}' has no answers: its predictions can be kept, but not scored")
+
+
+def _check_options(samples: pd.DataFrame, spec: ScoringSpec) -> None:
+    """Refuse a choice set whose options no rule would see: every letter would be wrong."""
+    own_reader = metric_entry(spec.metric).extractor  # MMMU's takes questions without options
+    if spec.task == "multiple_choice" and not own_reader and not set(string.ascii_uppercase) & set(samples.columns):
+        raise VlmakeError(
+            f"dataset '{spec.dataset}' has no option columns A, B, …, by which '{spec.metric}' reads letters: put its"
+            " options there (`vlmake new-dataset` does with a table's `options`), or say `scoring: none` in its entry"
+        )
 
 
 def align(samples: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:

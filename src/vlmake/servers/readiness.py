@@ -42,7 +42,8 @@ def wait_until_ready(server: ServerProcess, wording: Wording, folder: str, secon
             raise VlmakeError(f"the server ended before it answered: {server.last_words()} ({server.log})")
         try:
             named = wording if wording.model else replace(wording, model=_listed(server) or folder)
-            reply = requests.post(chat_url(server.root), data=_question(named), headers=_JSON, timeout=_ANSWER_S)
+            with _session() as session:
+                reply = session.post(chat_url(server.root), data=_question(named), headers=_JSON, timeout=_ANSWER_S)
         except requests.RequestException as error:
             last = type(error).__name__
         else:
@@ -56,10 +57,18 @@ def wait_until_ready(server: ServerProcess, wording: Wording, folder: str, secon
     raise VlmakeError(f"the server did not answer within {seconds:g} s, the last: {last} ({server.log})")
 
 
+def _session() -> requests.Session:
+    """Return a session that takes no proxy: the server is on this machine."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
 def _listed(server: ServerProcess) -> str | None:
     """Return the first model that the server lists; raises RequestException while it does not listen."""
     try:
-        content: Any = requests.get(models_url(server.root), timeout=_LIST_S).json()
+        with _session() as session:
+            content: Any = session.get(models_url(server.root), timeout=_LIST_S).json()
     except requests.JSONDecodeError:
         return None
     models = content.get("data") if isinstance(content, Mapping) else None
