@@ -19,9 +19,7 @@ from vlmake.endpoints.address import chat_url, is_on_this_machine, models_url, s
 from vlmake.endpoints.client import Client
 from vlmake.endpoints.concurrency import Concurrency
 from vlmake.endpoints.exchange import Endpoint
-from vlmake.endpoints.faults import (
-    EndpointStoppedError,
-)
+from vlmake.endpoints.faults import EndpointStoppedError
 from vlmake.endpoints.keys import Key, read_key
 from vlmake.endpoints.messages import Wording, body_of, media_type
 from vlmake.endpoints.spending import Price, Spending

@@ -44,7 +44,7 @@ def _of_vlmeval(name: str, arguments: Mapping[str, Any]) -> Any:
     """Return a model that vlmeval registers under ``name``, made in the interpreter that runs this job."""
     if importlib.util.find_spec("vlmeval") is None:
         raise VlmakeError(
-            f"vlmeval is not installed in {sys.prefix}: give the entry an environment that has it (`run_in`), or run"
+            f"vlmeval is not installed in {sys.prefix}: give the entry `run_in: ms-vlmeval`, or run"
             f" `{sys.executable} -m pip install ms-vlmeval`"
         )
     with _checked_https(), calling("import", ""):
