@@ -8,6 +8,7 @@ import pytest
 
 from tests.chat_server import running
 from tests.conftest import TINY_VLM, Workplace, make_benchmark
+from vlmake.endpoints.keys import Key
 from vlmake.endpoints.messages import Wording
 from vlmake.servers.process import start
 from vlmake.servers.readiness import wait_until_ready
@@ -147,7 +148,7 @@ def elsewhere(tmp_path: Path):
     """A server of TinyVLM that nobody of the run started."""
     server = start(SERVE, {"path": str(TINY_VLM)}, tmp_path / "elsewhere.log", {})
     try:
-        wait_until_ready(server, Wording(str(TINY_VLM)), str(TINY_VLM), 120)
+        wait_until_ready(server, Wording(str(TINY_VLM)), str(TINY_VLM), 120, Key(None))
         yield server.root
     finally:
         server.stop()

@@ -10,6 +10,7 @@ from vlmake import paths
 from vlmake.backends.base import Capabilities, Deliver, Output, Request
 from vlmake.backends.endpoint import endpoint_backend, wording_of
 from vlmake.endpoints.faults import RejectedError, ServerGoneError
+from vlmake.endpoints.keys import read_key
 from vlmake.endpoints.messages import Wording
 from vlmake.endpoints.spending import Spending
 from vlmake.errors import VlmakeError
@@ -33,6 +34,7 @@ class ServerBackend:
         self._entry: ServerEntry = spec.entry  # type: ignore[assignment]  # the registry gave this backend its kind
         self.capabilities = Capabilities(self._entry.max_images, system=True, history=True)
         self._spec, self._runtime = spec, runtime
+        self._key = read_key(self._entry.api_key, Path.cwd())
         self._starts = self._futile = 0
         self._server = self._start()
         self._endpoint = endpoint_backend(self._server.root, self._ready(), self._entry, Spending(), Path.cwd())
@@ -90,7 +92,7 @@ class ServerBackend:
         """Wait until the server answers; return how it is asked. A server that does not is stopped."""
         wording = wording_of(self._entry, self._entry.served_model or "")
         try:
-            return wait_until_ready(self._server, wording, str(self._spec.folder), self._entry.start_timeout)
+            return wait_until_ready(self._server, wording, str(self._spec.folder), self._entry.start_timeout, self._key)
         except BaseException:
             self._server.stop()
             raise

@@ -283,6 +283,8 @@ def _check_served(entry: ServedEntry, where: str) -> None:
             chat_url(entry.api_base)
         except VlmakeError as error:
             raise VlmakeError(f"{where}: {error}") from None
+    if isinstance(entry, ServerEntry) and entry.price is not None:
+        raise VlmakeError(f"{where}: price is what a rented server charges; this one runs on your own devices")
     if isinstance(entry, ServerEntry) and "{port}" not in entry.command:
         raise VlmakeError(f"{where}: command has no place for {{port}}: the job chooses where its server listens")
 

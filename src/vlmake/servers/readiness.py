@@ -11,6 +11,7 @@ from PIL import Image
 
 from vlmake.backends.base import Request, Turn
 from vlmake.endpoints.address import chat_url, models_url
+from vlmake.endpoints.keys import Key
 from vlmake.endpoints.messages import Wording, body_of
 from vlmake.errors import VlmakeError
 from vlmake.servers.process import ServerProcess
@@ -24,7 +25,7 @@ _REFUSALS_AT_MOST = 10  # engines say 404 or 500 while they load, and 503
 _SIDE = 56  # pixels: processors that cut pictures into patches refuse much smaller ones
 
 
-def wait_until_ready(server: ServerProcess, wording: Wording, folder: str, seconds: float) -> Wording:
+def wait_until_ready(server: ServerProcess, wording: Wording, folder: str, seconds: float, key: Key) -> Wording:
     """Return when the server has answered a question about a picture: how it is asked, with its name of the model.
 
     Args:
@@ -32,6 +33,7 @@ def wait_until_ready(server: ServerProcess, wording: Wording, folder: str, secon
         wording: How it will be asked; an empty ``model`` becomes the first that the server lists, else ``folder``.
         folder: What the server was told to serve.
         seconds: How long it may take.
+        key: What the server was told to ask for, if anything.
 
     Raises VlmakeError with the server's last words if it ends, refuses the question or takes too long.
     """
@@ -41,15 +43,15 @@ def wait_until_ready(server: ServerProcess, wording: Wording, folder: str, secon
         if not server.is_alive():
             raise VlmakeError(f"the server ended before it answered: {server.last_words()} ({server.log})")
         try:
-            named = wording if wording.model else replace(wording, model=_listed(server) or folder)
-            with _session() as session:
+            named = wording if wording.model else replace(wording, model=_listed(server, key) or folder)
+            with _session(key) as session:
                 reply = session.post(chat_url(server.root), data=_question(named), headers=_JSON, timeout=_ANSWER_S)
         except requests.RequestException as error:
             last = type(error).__name__
         else:
             if reply.status_code == requests.codes.ok:
                 return named
-            last = f"HTTP {reply.status_code}: {' '.join(reply.text.split())[:200]}"
+            last = key.hidden_in(f"HTTP {reply.status_code}: {' '.join(reply.text.split())[:200]}")
             refusals += reply.status_code != requests.codes.service_unavailable
             if refusals >= _REFUSALS_AT_MOST:
                 raise VlmakeError(f"the server refuses a question about a picture: {last} ({server.log})")
@@ -57,17 +59,18 @@ def wait_until_ready(server: ServerProcess, wording: Wording, folder: str, secon
     raise VlmakeError(f"the server did not answer within {seconds:g} s, the last: {last} ({server.log})")
 
 
-def _session() -> requests.Session:
+def _session(key: Key) -> requests.Session:
     """Return a session that takes no proxy: the server is on this machine."""
     session = requests.Session()
+    session.headers.update(key.headers())
     session.trust_env = False
     return session
 
 
-def _listed(server: ServerProcess) -> str | None:
+def _listed(server: ServerProcess, key: Key) -> str | None:
     """Return the first model that the server lists; raises RequestException while it does not listen."""
     try:
-        with _session() as session:
+        with _session(key) as session:
             content: Any = session.get(models_url(server.root), timeout=_LIST_S).json()
     except requests.JSONDecodeError:
         return None
