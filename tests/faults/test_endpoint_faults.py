@@ -80,7 +80,7 @@ def test_every_sample_is_answered_as_without_faults(undisturbed, seed):
         (429, {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}, "quota"),
         (402, {"error": {"message": "Insufficient Balance"}}, "quota"),
         (404, {"error": {"message": "The model `m` does not exist"}}, "no such model"),
-        (400, {"error": {"message": "Unsupported parameter: max_tokens"}}, "refused the first"),
+        (400, {"error": {"message": "Unsupported parameter: max_tokens"}}, "answered none of the first 5"),
         (200, {"error": {"message": "No auth credentials found", "code": 401}}, "does not accept"),
     ],
 )
@@ -92,6 +92,15 @@ def test_what_no_retry_mends_stops_the_run_at_once(status, body, says):
         assert CANARY not in str(stopped.value)
 
 
+def test_an_address_where_nothing_answers_stops_the_run_after_a_few_samples():
+    with running() as gone:
+        pass
+    nowhere = client(gone, attempts=11, first_wait=0.001)
+    with pytest.raises(EndpointStoppedError, match=r"none of the first 5 requests, .* gave up after 11 attempts"):
+        ask(nowhere, QUESTIONS)
+    assert nowhere.counts["calls"] < 1000
+
+
 def test_a_throttling_server_is_asked_as_much_as_it_takes():
     with running(latency=0.02, most=8) as server:
         throttled = client(server, most=64)
@@ -99,6 +108,17 @@ def test_a_throttling_server_is_asked_as_much_as_it_takes():
         assert max(server.stats()["calls"].values()) <= 12
         assert [change.reason for change in throttled.concurrency.history].count("429") >= 1
         assert throttled.concurrency.limit < 64
+
+
+def test_a_later_asking_goes_on_with_what_was_learnt():
+    with running(latency=0.02, most=4) as server:
+        throttled = client(server, most=64)
+        for start in (0, 300):
+            part = QUESTIONS[start : start + 300]
+            assert texts(ask(throttled, part)) == expected(part)
+            seconds = [change.seconds for change in throttled.concurrency.history]
+            assert seconds == sorted(seconds)
+    assert len(seconds) >= 4
 
 
 def test_an_outage_is_waited_for():

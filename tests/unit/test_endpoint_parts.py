@@ -15,7 +15,7 @@ from tests.chat_server import running
 from vlmake.backends.base import Output, Request, Turn
 from vlmake.backends.endpoint import EndpointBackend
 from vlmake.data.images import ImageError
-from vlmake.endpoints.address import chat_url, is_on_this_machine, models_url, shown
+from vlmake.endpoints.address import chat_url, is_on_this_machine, models_url, proxy_of, shown
 from vlmake.endpoints.client import Client
 from vlmake.endpoints.concurrency import Concurrency
 from vlmake.endpoints.exchange import Endpoint
@@ -24,6 +24,7 @@ from vlmake.endpoints.keys import Key, read_key
 from vlmake.endpoints.messages import Wording, body_of, media_type
 from vlmake.endpoints.spending import Price, Spending
 from vlmake.errors import VlmakeError
+from vlmake.registry.model_entries import EndpointEntry
 
 SECRET = "sk-live-0a1b2c3d4e5f6071"
 
@@ -111,6 +112,13 @@ def test_a_key_in_place_of_its_name_is_not_printed(tmp_path: Path, key: str) -> 
 def test_a_long_name_in_small_letters_is_a_name_where_it_is_set(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("my_key_of_the_year_2026=abc123\n", encoding="utf-8")
     assert read_key("my_key_of_the_year_2026", tmp_path).value == "abc123"
+
+
+def test_a_key_of_two_lines_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f'MY_KEY="{SECRET}\nmore"\n', encoding="utf-8")
+    with pytest.raises(VlmakeError, match="the key in MY_KEY holds a line break") as caught:
+        read_key("MY_KEY", tmp_path)
+    assert SECRET not in str(caught.value)
 
 
 def test_dotenv_that_is_no_text_is_said_so(tmp_path: Path) -> None:
@@ -254,6 +262,26 @@ def test_a_server_on_this_machine_is_asked_without_a_proxy(own: bool, monkeypatc
         assert "127.0.0.1:9" in str(found[0])
 
 
+def test_a_proxy_is_used_and_nobody_is_sent_the_passwords_of_netrc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text(f"default login me password {SECRET}\n", encoding="utf-8")
+    found: dict[int, Output | Exception] = {}
+    with running() as server:
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        monkeypatch.setenv("HTTP_PROXY", server.url.replace("http://", "me:its-password@"))
+        monkeypatch.setenv("NO_PROXY", "")
+        for number, key in enumerate((Key(None), Key("MY_KEY", "abc"))):
+            endpoint = Endpoint(chat_url("http://elsewhere.example"), key, 1, 1, 10.0)
+            backend = EndpointBackend(Client(endpoint, Spending()), Wording("m"), None)
+            asking = [lambda: asked("?")]
+            backend.stream(iter(asking), lambda answers, number=number: found.update({number: answers[0][1]}))
+        assert server.stats()["keys"] == ["", "Bearer abc"]
+    assert all(isinstance(result, Output) for result in found.values())
+    monkeypatch.setenv("NO_PROXY", "elsewhere.example")
+    assert proxy_of("http://elsewhere.example/v1") is None
+
+
 # Concurrency
 
 
@@ -394,6 +422,26 @@ def test_what_was_spent_before_counts() -> None:
     spending.add(100_000, 0)
     with pytest.raises(EndpointStoppedError, match=r"1\.0000 was spent"):
         spending.allows_one_more(0)
+
+
+def test_a_limit_that_was_reached_before_lets_no_request_pass() -> None:
+    spending = Spending(Price(1.0, 0.0), most=1.0, before=1.0, replies_before=4)
+    with pytest.raises(EndpointStoppedError, match=r"1\.0000 was spent"):
+        spending.allows_one_more(0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"max_cost": 5}, "max_cost needs a price"),
+        ({"extra_body": {"stream": True}}, "leave `stream` out"),
+        ({"extra_body": {"messages": []}}, "`messages` is not for extra_body"),
+        ({"max_tokens": 5, "max_new_tokens": 5}, "two names of one key"),
+    ],
+)
+def test_an_entry_that_asks_for_what_cannot_be_is_refused(keys: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        EndpointEntry.model_validate({"backend": "endpoint", "api_base": "http://h", "served_model": "m", **keys})
 
 
 @pytest.mark.parametrize("spending", [Spending(), Spending(Price(1.0, 1.0)), Spending(most=0.1)])

@@ -152,6 +152,7 @@ def test_a_content_filter_is_no_fault_of_the_key_or_the_request(status: int, bod
         (400, {"error": "image too small"}),
         (400, {"error": {"message": None, "details": "no list", "code": None, "type": []}}),
         (400, [1, 2]),
+        (400, {"error": {"message": "odd", "details": [{"violations": 5}, {"violations": [6]}]}}),
         (400, "[" * 100_000),
     ],
 )
@@ -214,6 +215,10 @@ def read(body: bytes) -> Output:
         ({"content": "No.", "refusal": None}, None, Output("No.", None, 7, 2)),
         ({"content": "Half"}, "content_filter", Output("Half", "content_filter", 7, 2, refused=True)),
         ({"content": ""}, 3, Output("", None, 7, 2)),
+        ({"content": ""}, "SAFETY", Output("", "SAFETY", 7, 2, refused=True)),
+        ({"content": "Half"}, "content_filter: OTHER", Output("Half", "content_filter: OTHER", 7, 2, refused=True)),
+        ({"content": ""}, "sensitive", Output("", "sensitive", 7, 2, refused=True)),
+        ({"content": "A long"}, "model_context_window_exceeded", Output("A long", "length", 7, 2)),
     ],
 )  # fmt: skip
 def test_what_a_reply_says(message: dict[str, Any], reason: Any, expected: Output) -> None:
@@ -270,6 +275,28 @@ def test_an_error_behind_status_200_is_read_as_one(error: Any, kind: type[Except
         read(json.dumps({"error": error}).encode())
     assert says in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "network_error", "insufficient_system_resource"])
+def test_an_answer_that_was_broken_off_is_asked_again(reason: str) -> None:
+    with pytest.raises(TransientError, match=f"broke off .*{reason}"):
+        read(reply({"content": "Yes, half of"}, reason))
+
+
+@pytest.mark.parametrize(("code", "kind"), [(502, TransientError), (400, RejectedError), (401, EndpointStoppedError)])
+def test_an_error_of_a_choice_is_read_as_one(code: int, kind: type[Exception]) -> None:
+    content = json.loads(reply({"content": "half of"}))
+    content["choices"][0]["error"] = {"code": code, "message": "no upstream"}
+    with pytest.raises(kind, match=f"HTTP {code}: no upstream"):
+        read(json.dumps(content).encode())
+
+
+@pytest.mark.parametrize("body", [f"<p>Authorization: {SECRET}", f'["{SECRET}"]', f'{{"you sent": "{SECRET}"}}'])
+def test_a_page_that_shows_the_key_does_not_show_it_further(body: str) -> None:
+    with pytest.raises(TransientError) as caught:
+        read(body.encode())
+    assert "***" in str(caught.value)
+    assert SECRET[:8] not in str(caught.value)
 
 
 def test_an_error_beside_an_answer_does_not_hide_it() -> None:

@@ -62,7 +62,10 @@ def files_with(folder: Path, word: str) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(401, f"Incorrect API key provided: {CANARY}"), (429, "You exceeded your current quota, insufficient_quota")],
+    [
+        (401, f"Incorrect API key provided: {CANARY}"),
+        pytest.param(429, "You exceeded your current quota, insufficient_quota", marks=pytest.mark.slow),
+    ],
 )
 def test_a_wrong_key_or_an_empty_account_stops_all_jobs_after_few_calls(workplace: Workplace, status, error) -> None:
     with running(fixed={"status": status, "body": {"error": {"message": error}}}, latency=0.05) as server:
@@ -128,6 +131,8 @@ def test_the_cost_of_earlier_runs_counts_towards_the_limit(workplace: Workplace)
         workplace.models["Served"] = endpoint(server.url, price=price, max_cost=1.5)
         assert workplace.vlmake("run", "--model", "Served", "--data", "Mini").code != 0
         assert len(workplace.journal_lines("Served", "Mini")) == 15
+        assert workplace.vlmake("run", "--model", "Served", "--data", "Mini").code != 0
+        assert sum(server.stats()["calls"].values()) == 15
 
 
 def test_pictures_are_sent_as_they_are(workplace: Workplace) -> None:

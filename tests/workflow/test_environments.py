@@ -64,6 +64,7 @@ def markers(place: Workplace) -> list[Path]:
     return sorted((place.folder / "data" / "environments").glob("*.json"))
 
 
+@pytest.mark.slow
 def test_models_with_conflicting_libraries_run_in_one_workflow(models: Workplace) -> None:
     ran = run(models)
     assert ran.code == 0, ran.output

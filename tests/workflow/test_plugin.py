@@ -51,6 +51,7 @@ def place(workplace: Workplace) -> Workplace:
     return workplace
 
 
+@pytest.mark.slow
 def test_class_gives_the_answers_of_the_transformers_backend(place: Workplace) -> None:
     ran = place.snakemake(TMPDIR=str(made(place.folder.parent / "tmp")))
     assert ran.code == 0, ran.output

@@ -63,6 +63,7 @@ def infer(place: Workplace, devices: str) -> str:
     return ran.output
 
 
+@pytest.mark.slow
 def test_twenty_small_benchmarks_load_the_model_at_most_three_times(workplace: Workplace, tmp_path: Path) -> None:
     names = with_benchmarks(workplace, tmp_path / "tsv", [6] * 20)
     infer(workplace, declared_devices(1))
