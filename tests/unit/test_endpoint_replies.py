@@ -19,6 +19,7 @@ from vlmake.endpoints.faults import (
 )
 from vlmake.endpoints.keys import Key
 from vlmake.endpoints.reply import read_reply
+from vlmake.inference.shard import Asking, make_question, prediction
 
 SECRET = "sk-live-0a1b2c3d4e5f6071"
 
@@ -302,3 +303,13 @@ def test_a_page_that_shows_the_key_does_not_show_it_further(body: str) -> None:
 def test_an_error_beside_an_answer_does_not_hide_it() -> None:
     body = json.loads(reply({"content": "A"})) | {"error": {"message": "a warning"}}
     assert read(json.dumps(body).encode()).text == "A"
+
+
+def test_half_a_surrogate_in_an_answer_is_kept_as_a_text_that_can_be_written() -> None:
+    asking = Asking("digest", 16)
+    question = make_question(asking, "0", [{"type": "text", "text": "?"}], None)
+    output = read(reply({"content": "Yes \ud83d", "reasoning": "\ud83d\ude00 \ude00"}, "stop\ud83d"))
+    kept = prediction(question, output, asking, 0.0, 0)
+    assert (kept.prediction, kept.thinking, kept.finish_reason) == ("Yes \ufffd", "\U0001f600 \ufffd", "stop\ufffd")
+    failed = prediction(question, RejectedError("bad \ud83d"), asking, 0.0, 0)
+    assert failed.error == "RejectedError: bad \ufffd"

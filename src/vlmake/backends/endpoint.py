@@ -105,11 +105,12 @@ def _spending(model: str, entry: EndpointEntry) -> Spending:
     price = Price(entry.price.input, entry.price.output)
     if entry.max_cost is None:
         return Spending(price)
-    before = 0.0
+    before, replies = 0.0, 0
     for folder in Path().glob(paths.journal(model, "*")):
         for item in all_predictions(folder):
             before += price.of(item.prompt_tokens or 0, item.completion_tokens or 0)
-    return Spending(price, entry.max_cost, before)
+            replies += item.prompt_tokens is not None or item.completion_tokens is not None
+    return Spending(price, entry.max_cost, before, replies)
 
 
 def _body(make: Make, wording: Wording, most_images: int | None) -> bytes:

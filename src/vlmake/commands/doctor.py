@@ -15,11 +15,11 @@ from vlmake import paths
 from vlmake.devices.finding import VENDORS, visible_devices
 from vlmake.digests import checkpoint_files
 from vlmake.endpoints.address import shown
-from vlmake.endpoints.keys import read_key
+from vlmake.endpoints.keys import Key, read_key
 from vlmake.errors import VlmakeError, counted
 from vlmake.models import checkpoints, model_spec
 from vlmake.registry.loading import load_registry, registry_folders
-from vlmake.registry.model_entries import CheckpointEntry, EndpointEntry
+from vlmake.registry.model_entries import CheckpointEntry, EndpointEntry, ServedEntry
 from vlmake.registry.own_benchmarks import look_at_all
 from vlmake.runs.planning import Plan
 from vlmake.runs.run_config import config_files, load_config
@@ -176,8 +176,8 @@ def _checkpoint(plan: Plan, name: str) -> Finding:
     entry, what = plan.registry.models[name], f"model {name}"
     try:
         checkpoints.require_environment(name, entry)
+        key = read_key(entry.api_key, Path.cwd()) if isinstance(entry, ServedEntry) else Key(None)
         if isinstance(entry, EndpointEntry):
-            key = read_key(entry.api_key, Path.cwd())
             return Finding(
                 True, what, f"{entry.served_model} at {shown(entry.api_base)}, with {key.where()}; not asked"
             )

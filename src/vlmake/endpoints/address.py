@@ -2,6 +2,7 @@
 
 import ipaddress
 from urllib.parse import urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
 
 from vlmake.errors import VlmakeError
 
@@ -39,6 +40,15 @@ def is_on_this_machine(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def proxy_of(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL; none for this machine and what NO_PROXY lists."""
+    parts = urlsplit(url)
+    if is_on_this_machine(url) or proxy_bypass(parts.hostname or ""):
+        return None
+    proxy = getproxies().get(parts.scheme)
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 def shown(url: str) -> str:

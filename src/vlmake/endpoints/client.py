@@ -16,16 +16,15 @@ from dataclasses import dataclass
 import aiohttp
 
 from vlmake.backends.base import Output
-from vlmake.endpoints.address import is_on_this_machine
 from vlmake.endpoints.concurrency import TOO_MANY, Concurrency
-from vlmake.endpoints.exchange import Endpoint, exchange
+from vlmake.endpoints.exchange import Endpoint, exchange, proxy_of_session
 from vlmake.endpoints.faults import EndpointStoppedError, FilteredError, RejectedError, ServerGoneError, TransientError
 from vlmake.endpoints.spending import Spending
 
 _LONGEST_WAIT_S = 60.0
 _DOUBLED_WHILE_ANSWERED = 2  # a server that answers others is not down: it need not be left alone for long
 _EMPTY_AT_MOST = 4  # asked this often, an empty answer is the model's own
-_REJECTED_AT_MOST = 5  # so many requests refused and none answered: the samples are not the reason
+_FAILED_AT_MOST = 5  # so many requests refused or given up and none answered: the samples are not the reason
 _CONNECT_S = 30.0
 _LOOK_EVERY_S = 1.0
 _GATHERED_S = 0.02  # answers of so long are written together: each writing costs a sync of the disk
@@ -61,6 +60,13 @@ class Client:
         self.concurrency = Concurrency(endpoint.most)
         self.counts: Counter[str] = Counter()
         """How many ``calls`` were made and ``answered``, and how many failed by reason."""
+        self.next_start = 0.0
+        """When the next request may go out, where there may be only so many in a minute."""
+        self._made = time.monotonic()
+
+    def elapsed(self) -> float:
+        """Return the seconds since this client was made: one clock for all that it asks."""
+        return time.monotonic() - self._made
 
     def ask(self, calls: Iterator[Call], deliver: Deliver, is_alive: Callable[[], bool] | None = None) -> None:
         """Send every call and hand over what became of it, in the order of the answers.
@@ -77,7 +83,7 @@ class Client:
                 connector=aiohttp.TCPConnector(limit=0),
                 timeout=aiohttp.ClientTimeout(total=self.endpoint.timeout, sock_connect=_CONNECT_S),
                 headers={"Content-Type": "application/json", **self.endpoint.key.headers()},
-                trust_env=not is_on_this_machine(self.endpoint.url),  # the proxies of the environment
+                **proxy_of_session(self.endpoint.url),
             ) as session,
             _Outbox(deliver) as outbox,
             _Asking(self, session, calls, outbox, is_alive) as asking,
@@ -142,8 +148,6 @@ class _Asking:
         self._client, self._session, self._calls, self._outbox = client, session, calls, outbox
         self._is_alive = is_alive
         self._endpoint, self._concurrency = client.endpoint, client.concurrency
-        self._started = time.monotonic()
-        self._next_start = 0.0
         self._retries: list[tuple[float, int, _Job]] = []  # a heap by the moment when each is due
         self._under_way: set[asyncio.Task[None]] = set()
         self._exhausted = False
@@ -181,13 +185,13 @@ class _Asking:
     def _send(self) -> float | None:
         """Start what may be started; return the seconds after which to look again, None: when an answer comes."""
         while len(self._under_way) < self._concurrency.limit:
-            if (pause := self._next_start - self._elapsed()) > 0:
+            if (pause := self._client.next_start - self._elapsed()) > 0:
                 return pause
             job = self._next_job()
             if job is None:
                 return max(0.01, self._retries[0][0] - self._elapsed()) if self._retries else None
             if self._endpoint.per_minute:
-                self._next_start = max(self._next_start, self._elapsed()) + 60 / self._endpoint.per_minute
+                self._client.next_start = max(self._client.next_start, self._elapsed()) + 60 / self._endpoint.per_minute
             task = asyncio.create_task(self._attempt(job))
             self._under_way.add(task)
             task.add_done_callback(self._ended)
@@ -206,8 +210,9 @@ class _Asking:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        if not task.cancelled() and self._stopped is None:
-            self._stopped = task.exception()
+        if not task.cancelled():
+            error = task.exception()  # asyncio prints those that nobody looked at
+            self._stopped = self._stopped or error
         self._news.set()
 
     async def _attempt(self, job: _Job) -> None:
@@ -226,7 +231,7 @@ class _Asking:
             self._after(job, fault)
             return
         except RejectedError as error:
-            self._refuse_if_all_are_rejected(error)
+            self._stop_if_none_is_answered(error)
             result = error
         except FilteredError as error:
             result = Output(str(error), "content_filter", None, None, refused=True)
@@ -251,6 +256,7 @@ class _Asking:
         self._concurrency.failed(fault.status, self._elapsed())
         if job.attempts >= self._endpoint.attempts:
             given_up = RejectedError(f"gave up after {job.attempts} attempts; the last: {fault}")
+            self._stop_if_none_is_answered(given_up)
             self._outbox.add(Answer(job.call.number, given_up, job.seconds))
             return
         due = self._elapsed() + max(self._wait(job, fault), fault.retry_after or 0.0)
@@ -269,17 +275,17 @@ class _Asking:
         longest: float = self._endpoint.first_wait * 2**doubled
         return min(_LONGEST_WAIT_S, longest) * self._random.uniform(0.5, 1.0)
 
-    def _refuse_if_all_are_rejected(self, error: RejectedError) -> None:
+    def _stop_if_none_is_answered(self, error: RejectedError) -> None:
         counts = self._client.counts
-        counts["rejected"] += 1
-        if not counts["answered"] and counts["rejected"] >= _REJECTED_AT_MOST:
+        counts["failed"] += 1
+        if not counts["answered"] and counts["failed"] >= _FAILED_AT_MOST:
             raise EndpointStoppedError(
-                f"{self._endpoint.shown} refused the first {counts['rejected']} requests, the last: {error};"
-                " check the model's entry"
+                f"{self._endpoint.shown} answered none of the first {counts['failed']} requests, the last: {error};"
+                " check `api_base` and the model's entry"
             )
 
     def _elapsed(self) -> float:
-        return time.monotonic() - self._started
+        return self._client.elapsed()
 
 
 def _kind(fault: TransientError) -> str:

@@ -1,11 +1,13 @@
 """One request and its reply."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from vlmake.backends.base import Output
-from vlmake.endpoints.address import shown
+from vlmake.endpoints.address import proxy_of, shown
 from vlmake.endpoints.faults import EndpointStoppedError, TransientError, fault_of, read_refusal
 from vlmake.endpoints.keys import Key
 from vlmake.endpoints.reply import read_reply
@@ -35,6 +37,18 @@ class Endpoint:
         return shown(self.url)
 
 
+def proxy_of_session(url: str) -> dict[str, Any]:
+    """Return the arguments of a ClientSession for the environment's proxy, its password apart from its address.
+
+    ``trust_env`` would do that too, and send the passwords of ~/.netrc along.
+    """
+    named = proxy_of(url)
+    if named is None:
+        return {}
+    proxy = URL(named)
+    return {"proxy": proxy.with_user(None), "proxy_auth": aiohttp.BasicAuth.from_url(proxy)}
+
+
 async def exchange(session: aiohttp.ClientSession, endpoint: Endpoint, body: bytes) -> Output:
     """Send a body and return the answer; raises the exceptions of ``faults``. No text holds the key."""
     try:
@@ -45,7 +59,8 @@ async def exchange(session: aiohttp.ClientSession, endpoint: Endpoint, body: byt
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
         raise EndpointStoppedError(f"{endpoint.shown} is no URL: check `api_base`") from None
     except (aiohttp.ClientError, OSError) as error:
-        text = endpoint.key.hidden_in(" ".join(str(error).split()))
+        said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)  # its text has the query
+        text = endpoint.key.hidden_in(" ".join(said.split()))
         raise TransientError(f"{type(error).__name__}: {text}"[:200]) from None
     if response.status == 200:
         return read_reply(content, endpoint.key, endpoint.shown)

@@ -105,7 +105,8 @@ def _codes(said: Mapping[str, Any]) -> frozenset[str]:
     """Return what names an error: its code, type and status, and the quotas that it passed (Gemini's details)."""
     details = said.get("details")
     of_mappings = [detail for detail in details if isinstance(detail, Mapping)] if isinstance(details, list) else []
-    passed = [one for detail in of_mappings for one in detail.get("violations") or () if isinstance(one, Mapping)]
+    listed = [detail["violations"] for detail in of_mappings if isinstance(detail.get("violations"), list)]
+    passed = [one for violations in listed for one in violations if isinstance(one, Mapping)]
     names = [said.get("code"), said.get("type"), said.get("status"), *(one.get("quotaId") for one in passed)]
     return frozenset(str(name) for name in names if isinstance(name, str | int) and name)
 

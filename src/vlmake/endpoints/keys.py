@@ -52,6 +52,8 @@ def read_key(variable: str | None, folder: Path) -> Key:
         raise VlmakeError("api_key: write the NAME of the environment variable that holds the key, not the key itself")
     if not value or not value.strip():
         raise VlmakeError(f"no key: set the environment variable {variable}, or write {variable}=... into .env")
+    if not value.strip().isprintable():
+        raise VlmakeError(f"the key in {variable} holds a line break or a control character: set it anew")
     return Key(variable, value.strip())
 
 

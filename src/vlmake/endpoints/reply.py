@@ -10,37 +10,48 @@ from vlmake.endpoints.faults import Refusal, TransientError, fault_of, read_refu
 from vlmake.endpoints.keys import Key
 
 _THINKING = ("reasoning_content", "reasoning")
+_CUT = frozenset({"length", "max_tokens", "model_context_window_exceeded"})
+_FILTERED = frozenset(  # OpenAI's, Zhipu's, and Gemini's own, which its compatible address hands through
+    {"content_filter", "sensitive", "safety", "recitation", "blocklist", "prohibited_content", "spii", "image_safety"}
+)
+_BROKEN_OFF = frozenset({"error", "abort", "network_error", "insufficient_system_resource"})  # half an answer is none
 _SHOWN = 120
+_READ = 4000
 
 
 def read_reply(body: bytes, key: Key, url: str) -> Output:
     """Return the answer in a reply with status 200.
 
-    Raises TransientError for what is no chat completion (HTML of a proxy, cut JSON, no choices), and what ``fault_of``
-    finds for an error that hides behind status 200. The text may be empty.
+    Raises TransientError for what is no chat completion (HTML of a proxy, cut JSON, no choices) and for an answer that
+    the server broke off, and what ``fault_of`` finds for an error that hides behind status 200. The text may be empty.
     """
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
-        raise TransientError(f"200 with something else than JSON: {_start(body)}") from None
+        raise TransientError(f"200 with something else than JSON: {_start(body, key)}") from None
     if not isinstance(content, Mapping):
-        raise TransientError(f"200 with JSON of another kind: {_start(body)}")
+        raise TransientError(f"200 with JSON of another kind: {_start(body, key)}")
     if content.get("error") and not content.get("choices"):
         raise _hidden_error(content["error"], body, key, url)
     try:
         choice = content["choices"][0]
+        if choice.get("error"):
+            raise _hidden_error(choice["error"], json.dumps(choice).encode(), key, url)
         message = choice["message"]
         text, refusal = _text(message.get("content")), message.get("refusal")
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise TransientError(f"200 without a choice: {_start(body)}") from None
+        raise TransientError(f"200 without a choice: {_start(body, key)}") from None
     thinking = next((message[name] for name in _THINKING if isinstance(message.get(name), str)), None)
-    reason = choice.get("finish_reason")
+    reason = choice.get("finish_reason") if isinstance(choice.get("finish_reason"), str) else None
+    kind = reason.lower().partition(":")[0] if reason else None
+    if kind in _BROKEN_OFF:
+        raise TransientError(f"200 with an answer that the server broke off (finish_reason {kind})")
     usage = content.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
-    refused = reason == "content_filter" or bool(refusal and not text.strip())
+    refused = kind in _FILTERED or bool(refusal and not text.strip())
     return Output(
         text=text if text.strip() or not isinstance(refusal, str) else refusal,
-        finish_reason="length" if reason in ("length", "max_tokens") else reason if isinstance(reason, str) else None,
+        finish_reason="length" if kind in _CUT else reason,
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
         thinking=thinking or None,
@@ -73,6 +84,7 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _start(body: bytes) -> str:
-    text = " ".join(body[:400].decode("utf-8", "replace").split())
-    return text[:_SHOWN] or "nothing"
+def _start(body: bytes, key: Key) -> str:
+    """Return how a reply begins, in one line; a page that shows the request's headers shows no key."""
+    text = " ".join(body[:_READ].decode("utf-8", "replace").split())
+    return key.hidden_in(text)[:_SHOWN] or "nothing"

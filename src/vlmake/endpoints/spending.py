@@ -21,11 +21,12 @@ class Price:
 
 @dataclass
 class Spending:
-    """What was spent, and what may be spent (``most``; None: any sum). A limit needs a price."""
+    """What was spent, also ``before``, and what may be spent (``most``; None: any sum). A limit needs a price."""
 
     price: Price | None = None
     most: float | None = None
     before: float = 0.0
+    replies_before: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     replies: int = 0
@@ -46,15 +47,15 @@ class Spending:
         Each is taken to cost what replies did so far on average. Raises EndpointStoppedError where none is under way
         and the next one would pass the limit.
         """
-        if self.most is None or self.price is None or not self.replies:
+        replies = self.replies_before + self.replies
+        if self.most is None or self.price is None or not replies:
             return True
-        spent = self.cost() or 0.0
-        each = spent / self.replies
-        if self.before + spent + each * (under_way + 1) <= self.most:
+        spent = self.before + (self.cost() or 0.0)
+        if spent + spent / replies * (under_way + 1) <= self.most:
             return True
         if under_way:
             return False
         raise EndpointStoppedError(
-            f"max_cost {self.most:g} would be passed: {self.before + spent:.4f} was spent;"
+            f"max_cost {self.most:g} would be passed: {spent:.4f} was spent;"
             " raise it and run the same command again to go on"
         )

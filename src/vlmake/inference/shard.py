@@ -105,16 +105,21 @@ def prediction(
         return _bad_image(question, str(result), asking, seconds, epoch)
     blank = _blank(question, asking, seconds, epoch)
     if isinstance(result, Exception):
-        return replace(blank, error=" ".join(f"{type(result).__name__}: {result}".split())[:500])
+        return replace(blank, error=" ".join(_well_formed(f"{type(result).__name__}: {result}").split())[:500])
     return replace(
         blank,
-        prediction=result.text,
+        prediction=_well_formed(result.text),
         status=_status(result),
-        thinking=result.thinking,
-        finish_reason=result.finish_reason,
+        thinking=_well_formed(result.thinking) if result.thinking is not None else None,
+        finish_reason=_well_formed(result.finish_reason) if result.finish_reason is not None else None,
         prompt_tokens=result.prompt_tokens,
         completion_tokens=result.completion_tokens,
     )
+
+
+def _well_formed(text: str) -> str:
+    """Return a text that can be written: half a surrogate pair, which JSON lets pass, becomes U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _status(result: Output) -> Status:

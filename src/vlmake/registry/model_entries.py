@@ -174,6 +174,21 @@ class ServedEntry(ModelEntry):
             raise ValueError("max_tokens and max_new_tokens are two names of one key: give one of them")
         return {"max_new_tokens" if key == "max_tokens" else key: value for key, value in values.items()}
 
+    @field_validator("extra_body")
+    @classmethod
+    def _leaves_our_keys(cls, extra: Mapping[str, Any]) -> Mapping[str, Any]:
+        if extra.get("stream"):
+            raise ValueError("answers are read whole: leave `stream` out")
+        if taken := sorted({"messages", "model"} & extra.keys()):
+            raise ValueError(f"`{taken[0]}` is not for extra_body: vlmake fills it in")
+        return extra
+
+    @model_validator(mode="after")
+    def _limit_has_a_price(self) -> Self:
+        if self.max_cost is not None and self.price is None:
+            raise ValueError("max_cost needs a price: {input: ..., output: ...} for a million tokens of each")
+        return self
+
 
 class EndpointEntry(ServedEntry):
     """A model behind an OpenAI-compatible server that runs somewhere."""

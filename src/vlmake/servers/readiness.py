@@ -41,7 +41,9 @@ def wait_until_ready(server: ServerProcess, wording: Wording, folder: str, secon
     refusals, last = 0, "it does not listen"
     while time.monotonic() < deadline:
         if not server.is_alive():
-            raise VlmakeError(f"the server ended before it answered: {server.last_words()} ({server.log})")
+            raise VlmakeError(
+                f"the server ended before it answered: {key.hidden_in(server.last_words())} ({server.log})"
+            )
         try:
             named = wording if wording.model else replace(wording, model=_listed(server, key) or folder)
             with _session(key) as session:
