@@ -12,8 +12,9 @@ import pytest
 import vlmake
 from vlmake.errors import VlmakeError
 from vlmake.extract.answer import PROTOCOLS
+from vlmake.inference.statuses import STATUSES
 from vlmake.metrics.registry import METRICS
-from vlmake.scoring.protocols import JUDGED_COLUMNS, STATUSES, ScoringSpec, score
+from vlmake.scoring.protocols import JUDGED_COLUMNS, ScoringSpec, score
 from vlmake.scoring.score_files import JUDGED, detail_json, items_jsonl, judged_table, table_csv
 from vlmake.scoring.scoring_digest import source_digest
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.chat_server import running
 from tests.conftest import TINY_VLM, Workplace, make_benchmark
+from tests.tiny_class import SOURCE
 from vlmake.endpoints.keys import Key
 from vlmake.endpoints.messages import Wording
 from vlmake.servers.process import start
@@ -15,33 +16,6 @@ from vlmake.servers.readiness import wait_until_ready
 
 CANARY = "sk-canary-0a1b2c3d4e5f"
 SERVE = f"{Path(sys.executable).parent / 'transformers'} serve {{path}} --device cpu --dtype float32 --port {{port}}"
-
-CLASS = """
-from vlmake.vlmeval import *
-
-
-class Tiny(BaseModel):
-
-    def __init__(self, path):
-        import transformers
-
-        super().__init__()
-        self.processor = transformers.AutoProcessor.from_pretrained(path, use_fast=False)
-        self.model = transformers.AutoModelForImageTextToText.from_pretrained(path, dtype='float32').eval()
-
-    def generate_inner(self, message, dataset=None):
-        content = [
-            dict(type='image', image=Image.open(item['value']).convert('RGB'))
-            if item['type'] == 'image' else dict(type='text', text=item['value'])
-            for item in message
-        ]
-        inputs = self.processor.apply_chat_template(
-            [dict(role='user', content=content)],
-            add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors='pt',
-        )
-        ids = self.model.generate(**inputs, do_sample=False, max_new_tokens=4)
-        return self.processor.tokenizer.decode(ids[0, inputs['input_ids'].shape[1]:], skip_special_tokens=True)
-"""
 
 
 def endpoint(url: str, **settings: object) -> dict[str, object]:
@@ -162,12 +136,17 @@ def elsewhere(tmp_path: Path):
 def test_one_model_by_every_backend_has_one_score(workplace: Workplace, elsewhere: str) -> None:
     here = {"path": str(TINY_VLM), "device": "cpu", "dtype": "float32"}
     (workplace.folder / "config" / "models").mkdir(parents=True)
-    (workplace.folder / "config" / "models" / "my_module.py").write_text(CLASS, encoding="utf-8")
+    (workplace.folder / "config" / "models" / "my_module.py").write_text(SOURCE, encoding="utf-8")
     workplace.models |= {
         "Local": here,
         "Engine": {"backend": "server", "path": here["path"], "command": SERVE, "gpus": 0},
         "Elsewhere": {"backend": "endpoint", "api_base": elsewhere, "served_model": str(TINY_VLM)},
-        "Class": {"backend": "plugin", "model": "my_module:Tiny", "arguments": {"path": here["path"]}, "gpus": 0},
+        "Class": {
+            "backend": "plugin",
+            "model": "my_module:Tiny",
+            "arguments": {"model_path": here["path"], "do_sample": False, "max_new_tokens": 4},
+            "gpus": 0,
+        },
     }
     workplace.datasets["Choice"] = {
         **make_benchmark(workplace.folder.parent / "tsv", "Choice", 24, "ShapesBench"),

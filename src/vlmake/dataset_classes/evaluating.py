@@ -13,9 +13,9 @@ from vlmake.dataset_classes.process import ClassCall, ask_class, scratch_folder
 from vlmake.dataset_classes.results import Cell, is_overall
 from vlmake.dataset_classes.source import PROTOCOL
 from vlmake.extract.answer import UNANSWERED
+from vlmake.inference.statuses import STATUSES
 from vlmake.paths import LimitedName
 from vlmake.scoring.intervals import wilson
-from vlmake.scoring.protocols import STATUSES
 from vlmake.scoring.score_files import JUDGED, rows_csv, write_json
 from vlmake.store import atomic_path, write_text
 

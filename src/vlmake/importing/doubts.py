@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vlmake.inference.journal import STATUSES
+from vlmake.inference.statuses import STATUSES
 from vlmake.tables.predictions_io import Record, status_of
 from vlmake.tables.spreadsheet_cells import CELL_UNITS, utf16_units
 

@@ -13,13 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Literal, get_args, get_type_hints
+from typing import get_args, get_type_hints
 
 from vlmake.errors import VlmakeError
+from vlmake.inference.statuses import STATUSES, Status
 from vlmake.store import disk_errors, sync_folder, write_text
-
-Status = Literal["ok", "empty", "truncated", "refused", "bad_image", "model_error"]
-STATUSES: tuple[Status, ...] = get_args(Status)
 
 DEVICE_LOST = "DeviceLostError"  # how the error begins of a sample that a device was working on when it stopped
 ALONE = "alone"  # what follows if no other sample was in its batch

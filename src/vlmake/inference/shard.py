@@ -8,8 +8,9 @@ from typing import Any
 from vlmake.backends.base import Output, Row
 from vlmake.data.images import ImageError
 from vlmake.errors import VlmakeError, counted
-from vlmake.inference.journal import Prediction, Status, read_journal, stopped_alone, stopped_device
+from vlmake.inference.journal import Prediction, read_journal, stopped_alone, stopped_device
 from vlmake.inference.prompts import Part
+from vlmake.inference.statuses import Status
 from vlmake.store import canonical_json, text_digest
 
 

@@ -276,8 +276,6 @@ def _check_class(entry: DatasetEntry, where: str) -> None:
 
 
 def _check_served(entry: ServedEntry, where: str) -> None:
-    if entry.max_cost is not None and entry.price is None:
-        raise VlmakeError(f"{where}: max_cost needs a `price` to count by: price: {{input: ..., output: ...}}")
     if isinstance(entry, EndpointEntry):
         try:
             chat_url(entry.api_base)

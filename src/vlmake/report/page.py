@@ -16,10 +16,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from vlmake import paths
+from vlmake.inference.statuses import STATUSES
 from vlmake.report.collect import OPEN, RIGHT, SAMPLES_PER_VERDICT, WRONG, Samples, collect_samples
 from vlmake.report.pictures import Picture
 from vlmake.report.scores import (
-    STATUSES,
     Score,
     missing_line,
     number,

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from vlmake import paths
 from vlmake.errors import VlmakeError, counted
+from vlmake.inference.statuses import STATUSES
 
-STATUSES = ("ok", "empty", "truncated", "refused", "bad_image", "model_error")
 """Every status a prediction can have; the first one is the only one that is no cause for a look."""
 
 FRACTION_PLACES = 4
@@ -173,7 +173,7 @@ def read_scores(work_dir: Path, pairs: Iterable[tuple[str, str]]) -> tuple[list[
 
 def status_counts(scores: Iterable[Score]) -> dict[str, int]:
     """Return how many samples have each status, over all scores; unknown statuses come after the known ones."""
-    counts = dict.fromkeys(STATUSES, 0)
+    counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
     for score in scores:
         for name, count in score.samples.by_status.items():
             counts[name] = counts.get(name, 0) + count

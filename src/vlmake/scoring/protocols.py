@@ -17,6 +17,7 @@ from vlmake.errors import VlmakeError
 from vlmake.extract.answer import MAIN, MS, PROTOCOLS, STRICT, UNANSWERED, Extraction
 from vlmake.extract.registry import load_extractor
 from vlmake.extract.vlmevalkit_view import as_text, has_formula, read_as_tsv, through_spreadsheet
+from vlmake.inference.statuses import STATUSES
 from vlmake.judges.registry import JUDGES, load_judge
 from vlmake.metrics.base import Floats, Metric, ScoreTable, mean
 from vlmake.metrics.registry import load_metric, metric_entry
@@ -24,7 +25,6 @@ from vlmake.registry.tasks import Task
 from vlmake.scoring.intervals import wilson
 from vlmake.tables.plain_values import plain
 
-STATUSES = ("ok", "empty", "truncated", "refused", "bad_image", "model_error")
 """Every status of a prediction, in the order in which results list them."""
 
 NO_IMAGE = "no image"

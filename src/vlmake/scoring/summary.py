@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from vlmake import paths
-from vlmake.report.scores import STATUSES, Accuracy, Score, read_scores, status_counts
+from vlmake.inference.statuses import STATUSES
+from vlmake.report.scores import Accuracy, Score, read_scores, status_counts
 from vlmake.store import write_text
 
 COLUMNS = (

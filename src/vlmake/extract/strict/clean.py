@@ -9,6 +9,9 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+TRIM = " \t\r\n\"'“”‘’「」《》.。!！,，;；:："
+"""What may stand around an answer and is no part of it."""
+
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _DROPPED = re.compile(
     r"<\|(?:box|quad)_start\|>[^<>]{0,80}<\|(?:box|quad)_end\|>|<box>[^<>]{0,80}</box>"  # places in the picture

@@ -8,6 +8,7 @@ from vlmake.extract.strict.overlap import content, stem
 _WORD = re.compile(r"[^\s]+")
 ASKS_NUMBER = re.compile(r"\bhow\s+many\b|\bwhat\s+(?:is\s+the\s+)?(?:total\s+)?(?:number|count)\s+of\b", re.IGNORECASE)
 _ASKS_SHARE = re.compile(r"\b(?:what|which)\s+(?:is\s+the\s+)?(?:percentage|percent|proportion|share)\b", re.IGNORECASE)
+YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
 NUMBER = re.compile(
     r"(?<![\w.,])(?:\d[\d,]*(?:\.\d+)?[kKM]?(?!\w|[.,:]\d)(?:\s(?:hundred|thousand|million|billion|trillion))?|(?:one|two|three|four|five|six|seven|eight|nine|ten"
     r"|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"

@@ -6,7 +6,7 @@ where it accounts for the verb and the rest, the subject is. A question for a nu
 
 import re
 
-from vlmake.extract.strict.clean import Plain, stripped
+from vlmake.extract.strict.clean import TRIM, Plain, stripped
 from vlmake.extract.strict.discourse import CONCLUDES
 from vlmake.extract.strict.figures import ASKS_NUMBER, NUMBER, SHARE, figure_in
 from vlmake.extract.strict.frames_seen import (
@@ -131,7 +131,6 @@ _EQUATION = re.compile(r"[^=\n]{0,120}=\s*(?:[^=\n]{1,80}=\s*)*(?P<value>[^=\n]{
 _ASKS_EQUATION = re.compile(
     r"\b(?:equation|formula|expression|written|function|read|say)\b|公式|方程|写", re.IGNORECASE
 )
-_TRIM = " \t\r\n\"'“”‘’「」《》.。!！,，;；:："
 _NOTHING = Plain("", range(0))  # a sentence about what is asked that gives no answer
 _OUTER = " \t\r\n.,;:"
 _LONGEST = 1500  # characters of a sentence that is read word by word
@@ -172,7 +171,7 @@ def answer_in(sentence: Plain, question: str, alone: bool = False) -> Plain | No
         group = next(n for n in (1, 2, 3, 4) if quoted[0][n] is not None)
         return plain.part(*quoted[0].span(group))
     if (equation := _EQUATION.fullmatch(plain.text.rstrip(". "))) and not _ASKS_EQUATION.search(question):
-        return stripped(plain.part(*equation.span("value")), _TRIM)
+        return stripped(plain.part(*equation.span("value")), TRIM)
     if number := figure_in(plain, question) or figure_in(sentence, question):
         return number
     if thing := thing_seen(sentence, question) or maker_named(sentence, question) or reason_given(sentence, question):
@@ -344,9 +343,9 @@ def _rest(plain: Plain, start: int, question: str) -> Plain | None:
     why = re.match(r"\W*why\b", question, re.IGNORECASE)
     if not words or len(words) > _MANY or (_NO_ANSWER.match(rest.text) and not re.search(r"\bmean|\bstand", question)):
         return None
-    if not why and any(word.strip(_TRIM).lower() in _NO_VERB_IN_ANSWER for word in words):
+    if not why and any(word.strip(TRIM).lower() in _NO_VERB_IN_ANSWER for word in words):
         return None
-    return stripped(rest, _TRIM)
+    return stripped(rest, TRIM)
 
 
 def _attribute(plain: Plain, asked: frozenset[str]) -> Plain:
@@ -371,7 +370,7 @@ def _attribute(plain: Plain, asked: frozenset[str]) -> Plain:
 def _subject(plain: Plain, words: list[re.Match[str]], end: int, question: str) -> Plain | None:
     """Return the words before the verb as the answer."""
     modal = end > 1 and _bare(words[end - 1][0]) in ("can", "could", "may", "will", "should", "must")
-    subject = stripped(plain.part(0, words[end - modal].start()), _TRIM)
+    subject = stripped(plain.part(0, words[end - modal].start()), TRIM)
     many = len(subject.text.split()) > _FEW or any(word.lower() in _NO_VERB_IN_ANSWER for word in subject.text.split())
     anyone = not content(subject.text) - _ANYONE - {"in", "on"} and not _ASKS_WHO.search(question)
     return None if many or anyone or _SCENE_SUBJECT.fullmatch(subject.text) else subject
@@ -382,8 +381,8 @@ def _is_given(word: str, asked: frozenset[str], question: str, first: bool) -> b
     bare = _bare(word)
     if not bare or stem(bare) in asked or bare in {_bare(asked_word) for asked_word in question.split()}:
         return True
-    return bare in _FRAME_WORDS and (first or not word.lstrip(_TRIM + "([")[:1].isupper())
+    return bare in _FRAME_WORDS and (first or not word.lstrip(TRIM + "([")[:1].isupper())
 
 
 def _bare(word: str) -> str:
-    return word.strip(_TRIM + "()[]*?").lower().removesuffix("'s")
+    return word.strip(TRIM + "()[]*?").lower().removesuffix("'s")

@@ -6,7 +6,7 @@ and behind the answer too. Else the answer follows the last 是, 为 or 有 whos
 
 import re
 
-from vlmake.extract.strict.clean import Plain, stripped
+from vlmake.extract.strict.clean import TRIM, Plain, stripped
 from vlmake.extract.strict.overlap import content, coverage
 
 _LEAD = re.compile(r"^\W*(?:(?:根据|按照|由|从)[^,]{1,40},\s*|(?:应该|应|所以|因此)(?=是|为))")
@@ -31,7 +31,6 @@ _OPINION = re.compile(r"(?:我(?:认为|觉得|猜|想)|看起来|看上去|应�
 _QUOTED = re.compile(r"[\"「《]([^\"「」《》\n]{1,200})[\"」》]")
 _ASKS_WORDS = re.compile(r"写|字|名|标题|叫|读|标语|口号|店|书|意思|翻译|词")
 _HEDGES = frozenset("应大概约共总正仅只")
-_TRIM = " \t\r\n\"'“”‘’「」《》.。!！,，;；:："
 _LONGEST_RUN = 8  # characters before a question word that an answer repeats
 _LONGEST = 60  # characters of an answer
 
@@ -50,12 +49,12 @@ def answer_in_chinese(plain: Plain, question: str, alone: bool) -> Plain | None:
         return plain.part(*named[0].span(1))
     if (tail := _TAIL.search(text)) and tail.start() > 0:
         plain = plain.part(0, tail.start())
-    plain = _best_clause(stripped(plain, _TRIM), question)
+    plain = _best_clause(stripped(plain, TRIM), question)
     asked = question.replace("？", "?").replace("，", ",").strip()
     behind = ""
     if _DOING.search(asked) and (doing := _BUSY.search(plain.text)):
         what = plain.part(doing.end(), len(plain.text))
-        return stripped(what, _TRIM) if what.text.startswith("在") else _unframed(what, "", asked)
+        return stripped(what, TRIM) if what.text.startswith("在") else _unframed(what, "", asked)
     if word := _WH.search(asked):
         before, behind = (
             re.split(r"[,\s]", asked[: word.start()])[-1][-_LONGEST_RUN:],
@@ -117,7 +116,7 @@ def _unframed(plain: Plain, behind: str, asked: str) -> Plain | None:
     )
     if lead and lead.end() < len(plain.text):
         plain = plain.part(lead.end(), len(plain.text))
-    plain = stripped(plain, _TRIM)
+    plain = stripped(plain, TRIM)
     for ending in (behind[n:] for n in range(max(len(behind) - 1, 0))):
         if len(ending.strip()) > 1 and plain.text.endswith(ending) and len(plain.text) > len(ending):
             plain = plain.part(0, len(plain.text) - len(ending))
@@ -133,5 +132,5 @@ def _unframed(plain: Plain, behind: str, asked: str) -> Plain | None:
         plain = plain.part(figure.end(), len(plain.text))
     if further := re.search(r"," if "谁" in asked else r",(?!\s?\d)", plain.text):
         plain = plain.part(0, further.start())
-    plain = stripped(plain, _TRIM)
+    plain = stripped(plain, TRIM)
     return plain if plain.text and len(plain.text) <= _LONGEST else None

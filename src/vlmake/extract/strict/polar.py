@@ -59,7 +59,7 @@ RELATED = re.compile(
     r"|beneath|below|above|over|behind|beside|near|inside|outside|between)\s+(?:the|a|an|his|her|its|their)\s+(?P<place>[a-z]+)\b",
     re.IGNORECASE,
 )
-_THAN = re.compile(r"\bthan\b|比(?!较|例|赛)", re.IGNORECASE)
+THAN = re.compile(r"\bthan\b|比(?!较|例|赛)", re.IGNORECASE)
 _ALIKE = ({"on", "on top of"}, {"under", "underneath", "beneath", "below"}, {"above", "over"}, {"in", "inside"},
           {"next to", "beside", "near"})  # fmt: skip
 
@@ -119,7 +119,7 @@ def placed_elsewhere(sentence: str, question: str) -> bool:
 
 def swapped(sentence: str, question: str) -> bool:
     """Return whether a sentence compares the other way round: "B is larger than A" to "Is A larger than B?"."""
-    parts, said = _THAN.split(question, maxsplit=1), _THAN.split(sentence, maxsplit=1)
+    parts, said = THAN.split(question, maxsplit=1), THAN.split(sentence, maxsplit=1)
     if len(parts) != 2 or len(said) != 2:
         return False
     before, behind = content(parts[0]) - content(parts[1]), content(parts[1]) - content(parts[0])

@@ -22,6 +22,7 @@ from vlmake.extract.strict.statement_clauses import (
 from vlmake.extract.strict.statement_doubt import affirms_another, misread
 from vlmake.extract.strict.statement_things import thing_asked
 from vlmake.extract.strict.withheld import is_hearsay
+from vlmake.extract.strict.yes_no_words import OTHER
 
 _CONDITION = re.compile(
     r"\b(?:if|whether|would|unless|in\s+which\s+case|suppose|assuming|question|determine)\b|如果|若|是否|假如"
@@ -54,7 +55,6 @@ _LONG_ENOUGH = 3  # characters that repeat a question and no mere particle of it
 _DEGREE = re.compile(
     r"\b(?:half|almost|nearly|partly|partially|somewhat|mostly)\s+\w+|半|几乎|差不多|部分", re.IGNORECASE
 )
-OTHER = {"Yes": "No", "No": "Yes"}
 _UNSURE = re.compile(
     r"很难|难以|不好(?:说|判断)|真伪|\b(?:could|may|might)\s+(?:also\s+|well\s+)?have\s+been\b|\bauthenticity\b"
 )

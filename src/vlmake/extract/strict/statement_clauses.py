@@ -3,7 +3,7 @@
 import re
 
 from vlmake.extract.strict.overlap import content
-from vlmake.extract.strict.polar import RELATED, placed_elsewhere, swapped
+from vlmake.extract.strict.polar import RELATED, THAN, placed_elsewhere, swapped
 from vlmake.extract.strict.statement_asked import OPPOSITES, ROOMS, Asked, place_in
 from vlmake.extract.strict.statement_things import KINDS_OF_PEOPLE, PEOPLE, presence, thing_asked
 
@@ -30,7 +30,6 @@ _ON_OFF = re.compile(
     r"(?:\b(?:turned|switched|powered|is|are)|'s|'re)\s+(?:currently\s+)?(on|off)\b(?=\s*(?:[.,;?]|$|and\b|but\b))",
     re.IGNORECASE,
 )
-_THAN = re.compile(r"\bthan\b|比(?!较|例|赛)", re.IGNORECASE)
 _SAME = re.compile(
     r"\b(?:is|are|'re|have|has)\s+(?:exactly\s+|of\s+)?(?:the\s+same|equal|identical)\b|一样|相同|相等", re.IGNORECASE
 )
@@ -109,7 +108,7 @@ def affirmed(
         return switched
     if ASKS_ON_OFF.search(asked.core) and not _ON_OFF.search(sentence):
         return None
-    if _THAN.search(asked.core) and _SAME.search(sentence):
+    if THAN.search(asked.core) and _SAME.search(sentence):
         return "No"
     elsewhere = placed_elsewhere(sentence, asked.question)
     named = content(unit) | known

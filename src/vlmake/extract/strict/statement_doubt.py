@@ -2,6 +2,7 @@
 
 import re
 
+from vlmake.extract.strict.figures import YEAR
 from vlmake.extract.strict.overlap import content, stem
 from vlmake.extract.strict.statement_asked import OPPOSITES, Asked
 from vlmake.extract.strict.statement_things import GOES_ON, KINDS_OF_PEOPLE, thing_asked
@@ -13,7 +14,6 @@ _RELATION = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z]+")
 _IS_SO = re.compile(r"\W*(?:is|are|was|were)\s[^,?]*?\b(?P<last>[a-z]+)\W*$", re.IGNORECASE)
-_YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
 _UNSURE = re.compile(
     r"\b(?:possibly|perhaps|maybe|usually|normally|presumably|allowed|about\s+to|recently)\b|可能|也许|通常",
     re.IGNORECASE,
@@ -40,8 +40,8 @@ def misread(sentence: str, asked: Asked) -> bool:
         return True
     if _SAID_THERE.search(sentence) and not _ASKS_SIGN.search(asked.question):
         return True
-    years = set(_YEAR.findall(sentence))
-    if years and (wanted := set(_YEAR.findall(asked.question))) and not years & wanted:
+    years = set(YEAR.findall(sentence))
+    if years and (wanted := set(YEAR.findall(asked.question))) and not years & wanted:
         return True
     if not asked.core.isascii():
         return _BESIDE_ZH.search(sentence) is not None and not _BESIDE_ZH.search(asked.question)

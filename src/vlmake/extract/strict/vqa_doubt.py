@@ -4,6 +4,7 @@ import re
 
 from vlmake.extract.strict.clean import Plain
 from vlmake.extract.strict.doubt import clause_around, miscounted, opposed
+from vlmake.extract.strict.figures import YEAR
 from vlmake.extract.strict.overlap import content, stem
 
 _ASKS_WHAT = re.compile(r"\W*(?:what|which|who)\b", re.IGNORECASE)
@@ -44,7 +45,6 @@ _ASKS_DEED = re.compile(
     r"\b(?:do|does|did|doing|happening|activity|action|how|where|position|pose|posture)\b|\b(?:what\s+is\s+(?:\w+|the\s+\w+)\s*\?)",
     re.IGNORECASE,
 )
-_YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
 _ASKS_BESIDE = re.compile(
     r"\W*what\s+(?:is|are)\s+(?:behind|beside|next\s+to|in\s+front\s+of|under|above|below|on|to\s+the\s+(?:left|right)\s+of)\s+the\s+"
     r"(?P<thing>[a-z]+)",
@@ -110,7 +110,7 @@ def _asks_place(question: str) -> bool:
 
 def _of_another_year(sentence: str, question: str) -> bool:
     """Return whether a sentence speaks of another year than the question."""
-    asked, said = set(_YEAR.findall(question)), set(_YEAR.findall(sentence))
+    asked, said = set(YEAR.findall(question)), set(YEAR.findall(sentence))
     return bool(asked and said) and not asked & said
 
 

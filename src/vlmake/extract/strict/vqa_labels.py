@@ -3,10 +3,10 @@
 import re
 
 from vlmake.extract.answer import Extraction
-from vlmake.extract.strict.clean import Plain
+from vlmake.extract.strict.clean import TRIM, Plain
 from vlmake.extract.strict.overlap import content
 from vlmake.extract.strict.vqa_peel import tidied
-from vlmake.extract.strict.vqa_shapes import FRAME, is_bare
+from vlmake.extract.strict.vqa_shapes import is_bare
 
 LABELLED = re.compile(r"[ \t]*(?P<label>[^:\n\d\"]{1,40}):[ \t]*(?P<value>[^:\n|][^\n|]{0,200})")
 ANSWER_HEADING = re.compile(
@@ -49,7 +49,7 @@ def closing(plain: Plain, question: str) -> Extraction | None:
         )
     ):
         return tidied(plain.part(lines[-1][0] + solved.start(1), lines[-1][0] + solved.end(1)), "labelled")
-    last, above = plain.text[slice(*lines[-1])].strip(FRAME), plain.text[: lines[-1][0]]
+    last, above = plain.text[slice(*lines[-1])].strip(TRIM), plain.text[: lines[-1][0]]
     if len(lines) > 1 and re.fullmatch(r"\S*\d\S*", last) and re.search(rf"(?<![\w.]){re.escape(last)}\W*$", above):
         return tidied(plain.part(*lines[-1]), "labelled")
     if len(lines) < 2 or not is_bare(plain.text[slice(*lines[-1])]) or plain.text[lines[-1][0]] in "|-":

@@ -3,9 +3,8 @@
 import re
 
 from vlmake.extract.answer import Extraction
-from vlmake.extract.strict.clean import Plain, plain_text, stripped
+from vlmake.extract.strict.clean import TRIM, Plain, plain_text, stripped
 from vlmake.extract.strict.confidence import found
-from vlmake.extract.strict.vqa_shapes import FRAME
 
 _OUTER = " \t\r\n.。,，;；:："
 _LEAD = re.compile(
@@ -80,7 +79,7 @@ def without_question(plain: Plain, question: str | None) -> Plain:
     asked = plain_text(question or "")
     while asked and plain.text.lower().startswith(asked.lower()):
         plain = stripped(plain.part(len(asked), len(plain.text)), " \t\r\n")
-    if len(plain.text) > _ECHO and plain.text.strip(FRAME).lower() in asked.lower():
+    if len(plain.text) > _ECHO and plain.text.strip(TRIM).lower() in asked.lower():
         return plain.part(0, 0)
     label = re.match(r"\s*(?:question|q|问题|问)\s*:\s*", plain.text, re.IGNORECASE)
     start = label.end() if label else 0
@@ -120,7 +119,7 @@ def named_field(plain: Plain, question: str | None) -> Plain | None:
 
 def said_over(plain: Plain) -> Extraction | None:
     """Return the word that a text says over and over."""
-    words = [word.lower().strip(FRAME) for word in plain.text.split()]
+    words = [word.lower().strip(TRIM) for word in plain.text.split()]
     for period in range(1, min(_LONGEST_PERIOD, len(words) // 3) + 1):
         if all(word == words[place % period] for place, word in enumerate(words)) and len(words) >= 4:
             end = re.match(rf"(?:\S+\s+){{{period - 1}}}\S+", plain.text)
@@ -144,7 +143,7 @@ def _bare(plain: Plain) -> Plain:
         inner = text[1:-1]
         if not any(mark in inner for mark in '"「《“'):
             return stripped(kept.part(1, len(text) - 1))
-    return stripped(plain, FRAME)
+    return stripped(plain, TRIM)
 
 
 def _without_gloss(plain: Plain) -> Plain:

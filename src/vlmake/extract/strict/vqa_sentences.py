@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from vlmake.extract.answer import Extraction, unresolved
-from vlmake.extract.strict.clean import Plain, emphasised, stripped
+from vlmake.extract.strict.clean import TRIM, Plain, emphasised, stripped
 from vlmake.extract.strict.discourse import CONCLUDES, HEDGE, sentences
 from vlmake.extract.strict.frames import answer_in
 from vlmake.extract.strict.overlap import content, coverage, stem
@@ -14,7 +14,7 @@ from vlmake.extract.strict.vqa_doubt import answers_another
 from vlmake.extract.strict.vqa_fits import fits, of_the_kind
 from vlmake.extract.strict.vqa_labels import LABELLED
 from vlmake.extract.strict.vqa_peel import tidied
-from vlmake.extract.strict.vqa_shapes import FRAME, SENTENCE_LIKE, VERB, repeats, says_chinese
+from vlmake.extract.strict.vqa_shapes import SENTENCE_LIKE, VERB, repeats, says_chinese
 from vlmake.extract.strict.withheld import is_hearsay
 
 _FEW = 3  # sentences that must all agree
@@ -101,13 +101,13 @@ def _answered(sentence: Plain, bold: list[Plain], question: str, alone: bool) ->
     asked = content(question)
     inside = [piece for piece in bold if sentence.places[0] <= piece.places[0] <= sentence.places[-1]]
     said = _listed(sentence, question) or answer_in(sentence, question, alone) or answer_across(sentence, question)
-    whole = len(inside) == 1 and len(inside[0].text.strip(FRAME)) > 0.8 * len(sentence.text.strip(FRAME))
+    whole = len(inside) == 1 and len(inside[0].text.strip(TRIM)) > 0.8 * len(sentence.text.strip(TRIM))
     if (
         len(inside) == 1
         and not (whole and said)
         and content(inside[0].text) - asked | ({"1"} if not content(inside[0].text) else set())
     ):
-        return stripped(inside[0], FRAME), "emphasised"
+        return stripped(inside[0], TRIM), "emphasised"
     label = LABELLED.fullmatch(sentence.text.strip("- .")) if said is None else None
     if label and coverage(asked, label["label"]) > 0:
         offset = sentence.text.index(label["value"], sentence.text.index(":"))
@@ -120,7 +120,7 @@ def _listed(sentence: Plain, question: str) -> Plain | None:
     match = _COUNTED_LIST.match(sentence.text)
     if not match or _ASKS_COUNT.search(question) or not content(match["thing"]) & content(question):
         return None
-    return stripped(sentence.part(*match.span("list")), FRAME)
+    return stripped(sentence.part(*match.span("list")), TRIM)
 
 
 def _heads(sentence: Plain, part: Plain, question: str) -> bool:

@@ -7,7 +7,6 @@ from vlmake.extract.strict.discourse import breaks_off, sentences
 from vlmake.extract.strict.frames import ASKS_SUBJECT
 from vlmake.extract.strict.overlap import content
 
-FRAME = " \t\r\n\"'“”‘’「」《》.。!！,，;；:："
 VERB = re.compile(
     r"\b(?:is|are|was|were|has|have|had|can|could|will|would|should|does|do|did|shows?|reads?|says?|seems?"
     r"|appears?|stands?|contains?|looks?|gives?|lies|holds?|wears?|displays|indicates|weighs|measures)\b",
