@@ -9,6 +9,10 @@
     results/{model}/{dataset}/shards/{k}-of-{n}.parquet predictions of one shard, temporary
     results/{model}/{dataset}_predictions.parquet       all predictions in the benchmark's order
     results/{model}/{dataset}_score.csv, _score.json    the table, and every protocol's numbers
+    results/{model}/{base}/judge/{judge}/*.jsonl        every reply of a judge the moment it exists, undeclared
+    results/{model}/{dataset}_judgements.{judge}.parquet   what a judge said of what rules leave open
+    results/{model}/{dataset}_score.{judge}.csv, .json  the same table with the judge's verdicts
+    judge.lock                                          which judge `auto` became in this work directory
     results/{model}/{dataset}_submission.xlsx, .json    for servers that have the right answers
     data/{base}/, results/{model}/{dataset}_class.log   what a dataset class of the user's printed
     results/summary.csv, results/report/index.html      all scores of this work directory
@@ -28,6 +32,7 @@ include: "workflow/rules/environments.smk"
 include: "workflow/rules/start.smk"
 include: "workflow/rules/inference.smk"
 include: "workflow/rules/scoring.smk"
+include: "workflow/rules/judging.smk"
 include: "workflow/rules/dataset_classes.smk"
 include: "workflow/rules/report.smk"
 

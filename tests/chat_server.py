@@ -39,6 +39,14 @@ class ChatServer:
     """More requests at once than this get a 429."""
     dies_at: str | None = None
     """The process ends when a question holds this."""
+    mumbles: bool = False
+    """Every other answer is one that rules cannot read."""
+    judges: bool = False
+    """Replies are verdicts: JSON that follows from the data in the prompt alone."""
+    takes_schemas: bool = True
+    """Without it a request for JSON is refused with a 400."""
+    model: str = "judge-1"
+    """What /v1/models lists."""
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -62,6 +70,8 @@ class ChatServer:
                 sys.exit(1)
             if self.fixed is not None:
                 return web.json_response(self.fixed["body"], status=self.fixed.get("status", 200))
+            if not self.takes_schemas and "response_format" in body:
+                return web.json_response({"error": {"message": "response_format is not supported"}}, status=400)
             if self.most is not None and self.under_way > self.most:
                 return web.json_response({"error": {"message": "slow down", "code": "rate_limit"}}, status=429)
             if self.random.random() < self.fault_share:
@@ -69,9 +79,15 @@ class ChatServer:
                 if fault is not None:
                     return fault
             await asyncio.sleep(self.latency)
-            return web.json_response(completion(question))
+            return web.json_response(completion(question, text=self.text(question)))
         finally:
             self.under_way -= 1
+
+    def text(self, question: str) -> str | None:
+        if self.judges:
+            return verdict(question)
+        mumbled = self.mumbles and hashlib.sha256(question.encode()).digest()[1] % 2
+        return "Well, that could be said in some way." if mumbled else None
 
     async def misbehave(self, request: web.Request, kind: str) -> web.StreamResponse | None:
         if kind.startswith("429"):
@@ -89,10 +105,15 @@ class ChatServer:
             return web.Response(text="<html><h1>Welcome to nginx</h1></html>", content_type="text/html")
         if kind == "cut json":
             return web.Response(text='{"choices": [{"message": {"con', content_type="application/json")
+        if kind == "wrong schema":
+            return web.json_response(completion("", text='{"verdict": ["A", "B"]}'))
         if kind == "empty":
             return web.json_response(completion("", text=""))
         await asyncio.sleep(10)  # slow, but it answers
         return None
+
+    async def models(self, _: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": self.model, "object": "model"}]})
 
     async def stats(self, _: web.Request) -> web.Response:
         content = {
@@ -117,6 +138,16 @@ def asked(body: dict[str, Any]) -> str:
                 data = part["image_url"]["url"].partition("base64,")[2]
                 parts.append(f"<{hashlib.sha256(base64.b64decode(data)).hexdigest()}>")
     return " ".join(parts)
+
+
+def verdict(prompt: str) -> str:
+    """A verdict on the JSON line of a judge's prompt, by the line's digest; ``none`` is one of them."""
+    line = next((line for line in prompt.splitlines() if line.startswith("{") and line.endswith("}")), "{}")
+    data = json.loads(line)
+    if "response" not in data:
+        return '{"answer": "A"}'
+    labels = [*data["options"], "none"] if "options" in data else ["Yes", "No", "none"]
+    return json.dumps({"answer": labels[hashlib.sha256(line.encode()).digest()[0] % len(labels)]})
 
 
 def completion(question: str, text: str | None = None) -> dict[str, Any]:
@@ -168,6 +199,7 @@ async def serve(settings: dict[str, Any]) -> None:
     application = web.Application(client_max_size=1 << 30)
     for path in ("/v1/chat/completions", "/chat/completions"):
         application.router.add_post(path, server.chat)
+    application.router.add_get("/v1/models", server.models)
     application.router.add_get("/stats", server.stats)
     runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
     await runner.setup()

@@ -60,12 +60,14 @@ class Workplace:
     models: dict[str, dict[str, object]] = field(default_factory=dict)
     datasets: dict[str, dict[str, object]] = field(default_factory=dict)
     config: dict[str, object] = field(default_factory=dict)
+    judges: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def write_registry(self) -> None:
         for section in ("models", "datasets"):
             (self.folder / "config" / section).mkdir(parents=True, exist_ok=True)
             content = yaml.safe_dump({section: getattr(self, section)})
             (self.folder / "config" / section / "here.yaml").write_text(content, encoding="utf-8")
+        (self.folder / "config" / "judges.yaml").write_text(yaml.safe_dump({"judges": self.judges}), encoding="utf-8")
         (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(self.config), encoding="utf-8")
 
     def environment(self) -> dict[str, str]:
@@ -109,7 +111,7 @@ class Workplace:
     def copy_to(self, folder: Path) -> "Workplace":
         """A second workplace with all the same files, times and Snakemake's memory of them."""
         shutil.copytree(self.folder, folder)
-        entries = copy.deepcopy((self.models, self.datasets, self.config))
+        entries = copy.deepcopy((self.models, self.datasets, self.config, self.judges))
         return Workplace(folder, self.home, self.product, *entries)
 
 

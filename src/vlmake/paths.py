@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from vlmake.errors import VlmakeError
 
@@ -21,6 +22,9 @@ TARGET_SUFFIXES = frozenset({".csv", ".json", ".parquet", ".html", ".arrow", ".x
 
 SUMMARY = "results/summary.csv"
 REPORT = "results/report/index.html"
+
+JUDGE_LOCK = "judge.lock"
+"""Which judge ``judge: auto`` became in a work directory."""
 
 
 def product_root() -> Path:
@@ -131,9 +135,29 @@ def timing(model: str, dataset: str) -> str:
     return f"results/{model}/{dataset}_timing.parquet"
 
 
-def judged(model: str, dataset: str) -> str:
+def judge_journal(model: str, base: str, judge: str) -> str:
+    """Return the folder of everything a judge ever replied about a model's answers to a benchmark."""
+    return f"results/{model}/{base}/judge/{judge}"
+
+
+def judge_home(judge: str) -> str:
+    """Return the folder, under ``results/``, of a judge's locks and logs; no model's name begins with an underscore."""
+    return f"_judges/{judge}"
+
+
+def judgements(model: str, dataset: str, judge: str) -> str:
+    """Return the path of what a judge said of each sample that it was asked about: prompt, reply, verdict, cost."""
+    return f"results/{model}/{dataset}_judgements.{judge}.parquet"
+
+
+def judged(model: str, dataset: str, judge: str = "") -> str:
     """Return the path of one row per sample and protocol: extracted answer, rule, hit."""
-    return f"results/{model}/{dataset}_judged.parquet"
+    return f"results/{model}/{dataset}_judged{_by(judge)}.parquet"
+
+
+def _by(judge: str) -> str:
+    """Return how a file's name tells the judge; nothing where rules alone have scored."""
+    return f".{judge}" if judge else ""
 
 
 def asked_class_log(base: str, data_dir: str = "data") -> str:
@@ -146,14 +170,14 @@ def scored_class_log(model: str, dataset: str) -> str:
     return f"results/{model}/{dataset}_class.log"
 
 
-def score_csv(model: str, dataset: str) -> str:
+def score_csv(model: str, dataset: str, judge: str = "") -> str:
     """Return the path of the benchmark's table."""
-    return f"results/{model}/{dataset}_score.csv"
+    return f"results/{model}/{dataset}_score{_by(judge)}.csv"
 
 
-def score_json(model: str, dataset: str) -> str:
+def score_json(model: str, dataset: str, judge: str = "") -> str:
     """Return the path of every protocol's numbers with provenance."""
-    return f"results/{model}/{dataset}_score.json"
+    return f"results/{model}/{dataset}_score{_by(judge)}.json"
 
 
 def submission(model: str, dataset: str, ending: str) -> str:
@@ -161,33 +185,55 @@ def submission(model: str, dataset: str, ending: str) -> str:
     return f"results/{model}/{dataset}_submission.{ending}"
 
 
-def present_scores(work_dir: Path) -> list[tuple[str, str]]:
-    """Return (model, dataset) of every score file in the work directory, sorted."""
-    pattern = re.compile(rf"({LIMITED_NAME})_score\.json")
+class ScoreName(NamedTuple):
+    """What a score's file is called by; without a judge's name, rules alone have scored."""
+
+    model: str
+    dataset: str
+    judge: str = ""
+
+
+def present_scores(work_dir: Path) -> list[ScoreName]:
+    """Return every score file in the work directory, sorted."""
+    pattern = re.compile(rf"({LIMITED_NAME})_score(?:\.({NAME}))?\.json")
     found = []
-    for file in (work_dir / "results").glob("*/*_score.json"):
+    for file in (work_dir / "results").glob("*/*_score*.json"):
         if match := pattern.fullmatch(file.name):
-            found.append((file.parent.name, match[1]))
+            found.append(ScoreName(file.parent.name, match[1], match[2] or ""))
     return sorted(found)
 
 
-def present_scores_digest(work_dir: Path, without: Iterable[tuple[str, str]]) -> str:
-    """Return a digest over names and modification times of the present scores but some (model, dataset)."""
-    left_out = set(without)
-    files = [work_dir / score_json(*pair) for pair in present_scores(work_dir) if pair not in left_out]
+def judged_files(work_dir: Path, model: str, dataset: str) -> list[Path]:
+    """Return the files present that rest on a model's predictions: scores and judged rows, whoever judged."""
+    folder = work_dir / "results" / model
+    kinds = tuple(f"{dataset}_{kind}." for kind in ("score", "judged", "judgements"))
+    return sorted(file for file in folder.glob("*_*") if file.name.startswith(kinds)) if folder.is_dir() else []
+
+
+def judge_in(name: str, dataset: str) -> str:
+    """Return the judge in the name of a file of judgements about a dataset; empty for any other file."""
+    begin, end = f"{dataset}_judgements.", ".parquet"
+    return name[len(begin) : -len(end)] if name.startswith(begin) and name.endswith(end) else ""
+
+
+def present_scores_digest(work_dir: Path, without: Iterable[tuple[str, ...]]) -> str:
+    """Return a digest over names and modification times of the present scores but some (model, dataset, judge)."""
+    left_out = {ScoreName(*name) for name in without}
+    files = [work_dir / score_json(*name) for name in present_scores(work_dir) if name not in left_out]
     listed = [f"{file}:{file.stat().st_mtime_ns}" for file in files]
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()
 
 
-def parse_target(target: str) -> tuple[str, str] | None:
-    """Return (model, dataset) named by a result path such as ``results/M/MME@20_score.csv``, else None."""
+def parse_target(target: str) -> ScoreName | None:
+    """Return what a result path such as ``results/M/MME@20_score.csv`` names, else None."""
     match = re.fullmatch(
         r"results/(?P<model>[^/]+)/(?P<dataset>[^/]+?)"
-        r"(?:_score\.csv|_score\.json|_judged\.parquet|_submission\.[a-z]+|_predictions\.parquet|_timing\.parquet"
+        rf"(?:(?:_score|_judged|_judgements)\.(?P<judge>{NAME})\.(?:csv|json|parquet)"
+        r"|_score\.csv|_score\.json|_judged\.parquet|_submission\.[a-z]+|_predictions\.parquet|_timing\.parquet"
         r"|/shards/[0-9]+-of-[0-9]+\.parquet)",
         target,
     )
-    return (match["model"], match["dataset"]) if match else None
+    return ScoreName(match["model"], match["dataset"], match["judge"] or "") if match else None
 
 
 def looks_like_target(word: str, data_dir: str = "data") -> bool:

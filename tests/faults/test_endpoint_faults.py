@@ -46,26 +46,18 @@ def expected(questions):
     return {question: completion(question)["choices"][0]["message"]["content"] for question in questions}
 
 
-@pytest.fixture(scope="module")
-def undisturbed():
-    """Seconds that all samples take from a server without faults, with the answers checked."""
+def test_a_server_without_faults_is_asked_once_for_every_sample():
     with running(latency=0.05) as server:
-        began = time.monotonic()
         assert texts(ask(client(server), QUESTIONS)) == expected(QUESTIONS)
-        seconds = time.monotonic() - began
-        assert max(server.stats()["calls"].values()) == 1
-    return seconds
+        assert set(server.stats()["calls"].values()) == {1}
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))])
-def test_every_sample_is_answered_as_without_faults(undisturbed, seed):
+def test_every_sample_is_answered_as_without_faults(seed):
     with running(latency=0.05, fault_share=0.3, seed=seed) as server:
-        began = time.monotonic()
         results = ask(client(server), QUESTIONS)
-        ratio = (time.monotonic() - began) / undisturbed
         answered = texts(results)
         calls = server.stats()["calls"].values()
-    print(f"seed {seed}: {ratio:.2f} times the time without faults, {sum(calls)} calls, at most {max(calls)} a sample")
     assert results.keys() == set(QUESTIONS)
     assert answered == {question: expected([question])[question] for question in answered}
     assert all("gave up after 12 attempts" in str(results[question]) for question in results.keys() - answered.keys())

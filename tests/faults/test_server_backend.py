@@ -56,7 +56,7 @@ def test_every_request_is_answered_and_the_server_is_stopped(tmp_path):
     assert not any(child.is_running() and child.status() != "zombie" for child in children)
 
 
-def test_a_sample_that_kills_the_server_costs_only_itself(tmp_path):
+def test_a_sample_that_kills_the_server_costs_only_itself(tmp_path, capsys):
     made = backend(tmp_path, dies_at="poison", latency=0.01)
     questions = [*(f"early {number}" for number in range(20)), "poison", *(f"late {number}" for number in range(20))]
     try:
@@ -67,6 +67,10 @@ def test_a_sample_that_kills_the_server_costs_only_itself(tmp_path):
     assert "died at this sample alone" in str(found["poison"])
     assert all(isinstance(found[question], Output) for question in questions if question != "poison")
     assert made.facts()["starts"] == 3  # at first, after the crowd, after the poison alone
+    told = capsys.readouterr().err.splitlines()
+    assert [line.startswith("Served: the server died (exit status 1): ") for line in told] == [True, True]
+    assert [line[-15:] for line in told] == ["start 2 follows", "start 3 follows"]
+    assert all("(results/Served/_server.log)" in line for line in told)
 
 
 def test_a_server_that_never_comes_up_ends_in_one_line(tmp_path):
@@ -81,6 +85,11 @@ def test_a_server_that_only_dies_is_given_up(tmp_path):
             ask(made, [f"question {number}" for number in range(20)])
     finally:
         made.close()
+
+
+def test_a_server_that_answers_in_another_form_ends_in_one_line(tmp_path):
+    with pytest.raises(VlmakeError, match=r"refuses a question about a picture: 200 without a choice: \{\}"):
+        backend(tmp_path, fixed={"body": {}})
 
 
 def test_a_server_that_refuses_pictures_ends_in_one_line(tmp_path):

@@ -81,6 +81,44 @@ def test_a_server_that_ends_takes_its_workers_along(tmp_path):
     assert not server.is_alive()
 
 
+def test_workers_of_a_server_that_is_gone_are_not_waited_for(tmp_path):
+    worker = (
+        "import signal, time; from pathlib import Path;"
+        f"signal.signal(signal.SIGTERM, lambda *_: Path({str(tmp_path / 'asked')!r}).touch());"
+        "print('ready', flush=True); time.sleep(600)"
+    )
+    program = tmp_path / "server.py"
+    program.write_text(
+        "import subprocess, sys\n"
+        f"worker = subprocess.Popen([sys.executable, '-c', {worker!r}], stdout=subprocess.PIPE)\n"
+        "worker.stdout.readline()\n"
+        f"open({str(tmp_path / 'who')!r}, 'w').write(f'{{worker.pid}}')\n"
+        "sys.exit(3)\n"
+    )
+    server = start(f"{sys.executable} {program}", {}, tmp_path / "log", {})
+    assert server.keeper.wait(30) == 3
+    assert server.ending() == "exit status 3"
+    assert all_gone([int((tmp_path / "who").read_text())])
+    assert not (tmp_path / "asked").exists(), "it was killed, not asked to end"
+    server.stop()
+
+
+def test_a_server_that_was_killed_says_by_what(tmp_path):
+    server = start(command(tmp_path, 600), {}, tmp_path / "log", {})
+    os.kill(processes(tmp_path)[0], signal.SIGKILL)
+    server.keeper.wait(30)
+    assert server.ending() == "SIGKILL"
+    server.stop()
+
+
+def test_a_command_is_found_beside_the_interpreter_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # the job's environment is not activated
+    server = start("python -c 'import sys; print(sys.executable)'", {}, tmp_path / "log", {})
+    assert server.keeper.wait(30) == 0
+    assert Path(server.last_words()) == Path(sys.executable).with_name("python")
+    server.stop()
+
+
 def test_a_command_that_is_not_there_says_so(tmp_path):
     server = start("no-such-engine serve --port {port}", {}, tmp_path / "log", {})
     assert server.keeper.wait(30) == 127

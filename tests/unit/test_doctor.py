@@ -1,4 +1,4 @@
-"""What the doctor says of benchmark files: wrong is only what the configured run needs."""
+"""What the doctor says of benchmark files and environments: wrong is only what the configured run needs."""
 
 from pathlib import Path
 
@@ -6,8 +6,12 @@ import pytest
 import yaml
 
 from tests.conftest import BENCHMARKS, read_tsv, write_tsv
+from tests.unit.test_environments import write_wheel
 from vlmake import paths
-from vlmake.commands.doctor import Finding, check_datasets
+from vlmake.commands.doctor import Finding, check_datasets, check_environments
+from vlmake.environments import markers
+from vlmake.environments.locks import find_lock, shipped_locks
+from vlmake.errors import VlmakeError
 from vlmake.registry import own_benchmarks
 from vlmake.registry.loading import load_registry, registry_folders
 from vlmake.registry.own_benchmarks import look_at_all
@@ -84,3 +88,43 @@ def test_a_path_that_leads_nowhere_and_a_name_that_is_none() -> None:
     wrong = found("MMEE")["MMEE"]
     assert wrong.ok is False
     assert "did you mean 'MME'?" in wrong.detail
+
+
+def environments(*configured: str) -> dict[str, Finding]:
+    """Return the findings about environments, by name, where these models are configured."""
+    config = RunConfig(models=configured, lmu_data="lmu")
+    known = load_registry(registry_folders([]))
+    return {found.what.removeprefix("environment "): found for found in check_environments(Plan(known, config))}
+
+
+def test_environments_are_told_by_whether_they_are_built_and_why_not() -> None:
+    Path("config/models").mkdir(parents=True)
+    impossible = Path("config/models/impossible.txt")
+    impossible.write_text("--no-index\nno-such-package==1\n", encoding="utf-8")
+    write_wheel(Path(), "tiny_engine", "0.2", "")
+    engine = Path("config/models/engine.txt")
+    engine.write_text(f"--no-index\n--find-links {Path.cwd()}\ntiny_engine==0.2\n", encoding="utf-8")
+    models = {
+        "Good": {"path": "/x", "run_in": "./engine.txt"},
+        "Bad": {"path": "/x", "run_in": "./impossible.txt"},
+        "Old": {"path": "/x", "run_in": "transformers-4.49.0"},
+    }
+    Path("config/models/mine.yaml").write_text(yaml.safe_dump({"models": models}), encoding="utf-8")
+    shipped = len(shipped_locks())
+    (counted,) = environments("TinyVLM").values()
+    assert counted.detail.startswith(f"{shipped + 2} more are known and not built")
+    before = environments("Good", "Old", "Nonsense")
+    assert before["engine"].ok is before["transformers-4.49.0"].ok is None
+    assert before["engine"].detail.startswith("not built yet; the run builds it with ")
+    assert before["environments"].detail.startswith(f"{shipped} more are known and not built")
+
+    markers.make(find_lock(str(engine.resolve())), Path("engine.json"))
+    assert environments("TinyVLM")["engine"].ok is True
+    assert "built, " in environments("TinyVLM")["engine"].detail
+    with pytest.raises(VlmakeError):
+        markers.make(find_lock(str(impossible.resolve())), Path("impossible.json"))
+    assert environments("TinyVLM")["impossible"].ok is None
+    wrong = environments("Bad")["impossible"]
+    assert wrong.ok is False
+    assert "no-such-package" in wrong.detail
+    assert "\n" not in wrong.detail

@@ -1,34 +1,114 @@
 """How much is asked of a server at once, and for how much money."""
 
+import heapq
+import json
+from dataclasses import asdict
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.chat_server import running
+from vlmake import paths
+from vlmake.backends.base import Output
+from vlmake.backends.endpoint import load
 from vlmake.endpoints.concurrency import Concurrency
 from vlmake.endpoints.faults import EndpointStoppedError
 from vlmake.endpoints.spending import Price, Spending
+from vlmake.inference.journal import JournalWriter, parse_line
+from vlmake.inference.shard import Asking, Question, accepted_predictions, make_question, prediction, prediction_rows
+from vlmake.inference.streaming import answer_streaming
+from vlmake.models.model_spec import ModelSpec, RuntimeOptions
 from vlmake.registry.model_entries import EndpointEntry
+
+ASKING = Asking("digest", 16)
+
 
 # Concurrency
 
 
-def answer_rounds(limiter: Concurrency, rounds: int, seconds: float = 1.0, now: float = 0.0) -> list[int]:
-    """Answer as many requests as the limit allows, round by round; the limit after each."""
-    limits = []
-    for _ in range(rounds):
-        for _ in range(limiter.limit):
-            limiter.answered(seconds, now)
+class Parallel:
+    """A server that works on so many requests at once, each taking a second; others wait for one of them."""
+
+    def __init__(self, places: int) -> None:
+        self._free_at = [0.0] * places
+
+    def answers_at(self, now: float, under_way: int) -> float:
+        moment = max(now, heapq.heappop(self._free_at)) + 1.0
+        heapq.heappush(self._free_at, moment)
+        return moment
+
+
+class Batching:
+    """A server that works on all requests at once; each of them makes every answer take longer."""
+
+    def __init__(self, base: float, each: float) -> None:
+        self._base, self._each = base, each
+
+    def answers_at(self, now: float, under_way: int) -> float:
+        return now + self._base + self._each * under_way
+
+
+def limits_at(limiter: Concurrency, server: Parallel | Batching, seconds: float, now: float = 0.0) -> list[int]:
+    """Ask a server as much as the limit allows for so long; the limit after each answer."""
+    limits: list[int] = []
+    under_way: list[tuple[float, float]] = []
+    end = now + seconds
+    while now < end:
+        while len(under_way) < limiter.limit:
+            heapq.heappush(under_way, (server.answers_at(now, len(under_way) + 1), now))
+        now, began = heapq.heappop(under_way)
+        limiter.answered(now - began, now)
         limits.append(limiter.limit)
     return limits
 
 
-def test_the_limit_grows_fourfold_while_answers_are_fast_up_to_the_most() -> None:
-    limiter = Concurrency(100)
+def full(most: int) -> Concurrency:
+    """A limit that has grown to the most, at second 5."""
+    limiter = Concurrency(most)
+    assert limits_at(limiter, Parallel(10_000), seconds=4.0)[-1] == most
+    return limiter
+
+
+def test_the_first_answer_opens_the_way_and_the_first_round_leads_to_64() -> None:
+    limiter = Concurrency(1000)
     assert limiter.limit == 4
-    assert answer_rounds(limiter, 5) == [16, 64, 100, 100, 100]
-    assert Concurrency(2).limit == 2
-    assert answer_rounds(Concurrency(1), 3) == [1, 1, 1]
+    assert limits_at(limiter, Parallel(10_000), seconds=1.5)[:4] == [16, 16, 16, 64]
+    assert limits_at(limiter, Parallel(10_000), seconds=4.0, now=1.5)[-1] == 1000
+
+
+@pytest.mark.parametrize("most", [1, 2, 10])
+def test_no_more_than_the_most_are_under_way(most: int) -> None:
+    limiter = Concurrency(most)
+    assert limiter.limit == min(4, most)
+    limits = limits_at(limiter, Parallel(10_000), seconds=5.0)
+    assert (max(limits), limits[-1]) == (most, most)
+
+
+def test_a_server_that_batches_is_given_more_while_it_answers_more_a_second() -> None:
+    at_64, at_256 = (count / (1.0 + 0.03 * count) for count in (64, 256))
+    assert at_256 > 1.3 * at_64
+    limiter = Concurrency(256)
+    assert limits_at(limiter, Batching(base=1.0, each=0.03), seconds=60.0)[-1] == 256  # answers take 9 times as long
+
+
+@pytest.mark.parametrize(("places", "most_seen"), [(1, 32), (2, 40), (8, 160), (30, 600)])
+def test_a_server_that_is_full_gets_a_queue_of_bounded_length(places: int, most_seen: int) -> None:
+    assert max(limits_at(Concurrency(100_000), Parallel(places), seconds=3000.0)) <= most_seen
+
+
+def test_one_answer_from_a_cache_does_not_keep_the_limit_low() -> None:
+    limiter = Concurrency(1000)
+    limiter.answered(0.001, 0.001)
+    assert limits_at(limiter, Parallel(10_000), seconds=6.0)[-1] == 1000
+
+
+def test_answers_that_come_in_a_bunch_are_no_pace() -> None:
+    limiter = Concurrency(100_000)
+    for _ in range(500):  # a proxy that held them back
+        limiter.answered(seconds=100.0, now=100.0)
+    assert limiter.limit <= 64
 
 
 def throttle(limiter: Concurrency, refused: int, of: int, now: float) -> None:
@@ -41,24 +121,21 @@ def throttle(limiter: Concurrency, refused: int, of: int, now: float) -> None:
 
 
 def test_a_fifth_of_429s_halves_the_limit() -> None:
-    limiter = Concurrency(32)
-    answer_rounds(limiter, 3)
+    limiter = full(32)
     throttle(limiter, refused=8, of=32, now=10.0)
     assert limiter.limit == 16
     assert limiter.history[-1].reason == "429"
 
 
 def test_fewer_429s_cut_nothing() -> None:
-    limiter = Concurrency(32)
-    answer_rounds(limiter, 3)
+    limiter = full(32)
     throttle(limiter, refused=4, of=32, now=10.0)
     throttle(limiter, refused=4, of=32, now=20.0)
     assert limiter.limit == 32
 
 
 def test_the_limit_is_halved_once_a_second_and_never_below_one() -> None:
-    limiter = Concurrency(32)
-    answer_rounds(limiter, 3)
+    limiter = full(32)
     for _ in range(200):
         limiter.failed(429, 10.0)
     assert limiter.limit == 16
@@ -71,15 +148,18 @@ def test_the_limit_is_halved_once_a_second_and_never_below_one() -> None:
     assert limiter.limit == 1
 
 
-def test_after_a_cut_growth_is_slower() -> None:
-    limiter = Concurrency(64)
-    answer_rounds(limiter, 3)
+def test_after_a_cut_a_round_adds_a_quarter() -> None:
+    limiter = full(64)
     for _ in range(64):
         limiter.failed(429, 10.0)
     assert limiter.limit == 32
-    after = answer_rounds(limiter, 40, now=20.0)
-    assert after[-1] == 64
-    assert all(later <= earlier * 1.25 + 1 for earlier, later in pairwise(after))
+    limits = limits_at(limiter, Parallel(10_000), seconds=20.0, now=20.0)
+    assert limits[-1] == 64
+    growing = limits[limits.index(33) :]
+    rounds = [growing[0]]
+    while (place := sum(rounds)) < len(growing):
+        rounds.append(growing[place])
+    assert all(earlier < later <= earlier * 1.25 + 1 for earlier, later in pairwise(rounds) if earlier < 64)
 
 
 def test_a_server_error_pauses_growth_and_no_reply_at_all_does_not() -> None:
@@ -88,32 +168,24 @@ def test_a_server_error_pauses_growth_and_no_reply_at_all_does_not() -> None:
     lost.failed(None, 0.0)
     for limiter in (paused, lost):
         for _ in range(4):
-            limiter.answered(1.0, 0.0)
-    assert (paused.limit, lost.limit) == (4, 16)
-    paused.answered(1.0, 0.0)
-    assert paused.limit > 4
-
-
-def test_nothing_grows_while_answers_are_slow() -> None:
-    limiter, fast = Concurrency(10_000), Concurrency(10_000)
-    answer_rounds(limiter, 2, seconds=0.1)
-    slow = answer_rounds(limiter, 2, seconds=1.0)[-1]
-    assert slow < answer_rounds(fast, 4, seconds=0.1)[-1]
-    assert answer_rounds(limiter, 3, seconds=1.0) == [slow] * 3
-    assert answer_rounds(limiter, 4, seconds=0.1)[-1] > slow
+            limiter.answered(1.0, 1.0)
+    assert (paused.limit, lost.limit) == (4, 64)
+    paused.answered(1.0, 1.0)
+    assert paused.limit == 64
 
 
 def test_the_history_holds_cuts_and_the_tops_between_them() -> None:
     limiter = Concurrency(32)
-    answer_rounds(limiter, 5, now=1.234)
+    for moment in [1.234] * 8:
+        limiter.answered(1.0, moment)
     for _ in range(32):
         limiter.failed(429, 2.0)
-    answer_rounds(limiter, 1, now=3.0)
-    answer_rounds(limiter, 20, now=4.0)
+    limits_at(limiter, Parallel(100), seconds=1.0, now=3.0)
+    limits_at(limiter, Parallel(100), seconds=20.0, now=14.5)
     assert [(change.limit, change.reason) for change in limiter.history] == [
         (4, "start"), (32, "grown"), (16, "429"), (32, "grown"),
     ]  # fmt: skip
-    assert [change.seconds for change in limiter.history] == [0.0, 1.23, 2.0, 4.0]
+    assert [change.seconds for change in limiter.history][:3] == [0.0, 1.23, 2.0]
 
 
 # Money
@@ -156,6 +228,57 @@ def test_a_limit_that_was_reached_before_lets_no_request_pass() -> None:
     spending = Spending(Price(1.0, 0.0), most=1.0, before=1.0, replies_before=4)
     with pytest.raises(EndpointStoppedError, match=r"1\.0000 was spent"):
         spending.allows_one_more(0)
+
+
+class NoPictures:
+    """For questions without a picture."""
+
+    def bytes(self, image_id: str) -> bytes:
+        raise KeyError(image_id)
+
+
+def asked_into(journal: Path, questions: list[Question], spec: ModelSpec) -> list[dict[str, Any]]:
+    """Ask a model and return the rows of its predictions without their seconds."""
+    writer = JournalWriter(journal)
+    model = load(spec, RuntimeOptions("cpu"))
+    try:
+        answer_streaming(questions, model, NoPictures(), writer, ASKING, epoch=0, advance=lambda _: None)
+    finally:
+        writer.close()
+    rows = prediction_rows(questions, accepted_predictions(journal, questions, epoch=0))
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def test_empty_answers_that_were_asked_again_count_in_later_runs_and_are_in_no_prediction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = [f"Is there a dog in picture {number}?" for number in range(40)]
+    questions = [make_question(ASKING, text, [{"type": "text", "text": text}], None) for text in texts]
+
+    def spec(url: str, max_cost: float) -> ModelSpec:
+        priced = {"price": {"input": 1000.0, "output": 0.0}, "max_cost": max_cost}  # 0.1 a reply of 100 tokens
+        values = {"api_base": url, "served_model": "m", "nproc": 1, "retry_interval": 0.001, **priced}
+        return ModelSpec("M", EndpointEntry.model_validate({"backend": "endpoint", **values}), Path(), "endpoint:m@")
+
+    with running() as good, running(fault_share=0.3, faults=["empty"], seed=1) as bad:
+        expected = asked_into(tmp_path / "elsewhere", questions, spec(good.url, 100.0))
+        assert asked_into(Path(paths.journal("M", "Set")), questions, spec(bad.url, 100.0)) == expected
+        calls = sum(bad.stats()["calls"].values())
+        assert calls > 45
+        with pytest.raises(EndpointStoppedError, match=rf"{calls / 10:.4f} was spent"):
+            asked_into(Path(paths.journal("M", "Other")), questions, spec(good.url, 5.0))
+
+
+def test_a_journal_line_without_the_tokens_of_empty_answers_is_read() -> None:
+    line = asdict(prediction(make_question(ASKING, "1", [], None), Output("Yes", "stop", 1, 1), ASKING, 0.5, epoch=0))
+    item = parse_line(json.dumps(line).encode())
+    assert item is not None
+    del line["earlier_prompt_tokens"], line["earlier_completion_tokens"]
+    assert parse_line(json.dumps(line).encode()) == item
+    assert parse_line(json.dumps(line | {"earlier_prompt_tokens": "1"}).encode()) is None
+    del line["epoch"]
+    assert parse_line(json.dumps(line).encode()) is None
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """The parts of the client for chat completions: addresses, keys, bodies."""
 
 import base64
+import contextlib
 import io
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +279,49 @@ def test_a_proxy_is_used_and_nobody_is_sent_the_passwords_of_netrc(
     assert all(isinstance(result, Output) for result in found.values())
     monkeypatch.setenv("NO_PROXY", "elsewhere.example")
     assert proxy_of("http://elsewhere.example/v1") is None
+
+
+@contextlib.contextmanager
+def refusing_proxy() -> Iterator[tuple[str, list[tuple[str, Mapping[str, str]]]]]:
+    """A proxy that lets nothing through; its address, and each request's method and headers as it read them."""
+    heads: list[tuple[str, Mapping[str, str]]] = []
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            heads.append((self.command, self.headers))
+            self.send_error(503, "nothing passes")
+
+        do_POST = do_CONNECT  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", heads
+        server.shutdown()
+
+
+@pytest.mark.parametrize("login", ["", "me:its-pass%40word@"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.filterwarnings("error::DeprecationWarning")
+def test_a_proxy_is_told_its_own_password_and_nobody_is_told_anothers(
+    scheme: str, login: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found: dict[int, Output | Exception] = {}
+    with refusing_proxy() as (proxy, heads):
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://{login}{proxy}")
+        monkeypatch.setenv("NO_PROXY", "")
+        endpoint = Endpoint(chat_url(f"{scheme}://elsewhere.example"), Key("MY_KEY", SECRET), 1, 1, 10.0)
+        backend = EndpointBackend(Client(endpoint, Spending()), Wording("m"), None)
+        backend.stream(iter([lambda: asked("?")]), lambda answers: found.update({0: answers[0][1]}))
+    ((method, headers),) = heads
+    expected = "Basic " + base64.b64encode(b"me:its-pass@word").decode() if login else None
+    assert headers.get("Proxy-Authorization") == expected
+    if scheme == "https":  # what passes through the tunnel is for the server alone
+        assert (method, headers.get("Authorization")) == ("CONNECT", None)
+    else:
+        assert (method, headers.get("Authorization")) == ("POST", f"Bearer {SECRET}")
+    assert isinstance(found[0], Exception)
+    told = f"{found[0]} {capfd.readouterr()}"
+    assert not [secret for secret in ("its-pass", SECRET, str(expected)) if secret in told]

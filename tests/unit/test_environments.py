@@ -32,8 +32,8 @@ PUBLISHED = {
 NAMES = {name.strip(): version for version, names in PUBLISHED.items() for name in names.split(", ")}
 
 
-def write_wheel(folder: Path, name: str, version: str, content: str) -> Path:
-    """Write a wheel of one module."""
+def write_wheel(folder: Path, name: str, version: str, content: str, command: str | None = None) -> Path:
+    """Write a wheel of one module; ``command`` is installed and calls its ``main``."""
     file = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(file, "w") as wheel:
@@ -42,6 +42,8 @@ def write_wheel(folder: Path, name: str, version: str, content: str) -> Path:
         wheel.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
+        if command is not None:
+            wheel.writestr(f"{info}/entry_points.txt", f"[console_scripts]\n{command} = {name}:main\n")
         wheel.writestr(f"{info}/RECORD", "")
     return file
 

@@ -48,7 +48,7 @@ GRADED = entry(task="vqa", metric="mmvet")
         ("A-Bench_TEST", "submission", "https://github.com/Q-Future/A-Bench"),
         ("Q-Bench1_TEST", "submission", "https://github.com/Q-Future/Q-Bench"),
         ("AesBench_TEST", "submission", "https://github.com/yipoh/AesBench"),
-        ("MMVet", "predictions", "('mmvet')"),
+        ("MMVet", "predictions", "an LLM judge has to read its answers: name one with --judge"),
         ("MLLMGuard_DS", "predictions", "no metric is known"),
         ("M4Bench", "predictions", "no metric is known"),
         ("MVBench", "nothing", "videos cannot be run yet"),

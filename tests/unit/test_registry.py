@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from tests.conftest import REPOSITORY
 from vlmake.errors import VlmakeError
 from vlmake.registry.dataset_entries import DatasetEntry, shards
+from vlmake.registry.judge_entries import JudgeEndpointEntry, JudgeServerEntry
 from vlmake.registry.loading import Registry, load_registry, registry_folders
 from vlmake.registry.model_entries import CheckpointEntry, EndpointEntry, PluginEntry, ServerEntry, TransformersEntry
 from vlmake.runs.run_config import RunConfig, configured_pairs, load_config
@@ -164,7 +165,19 @@ def test_a_temperature_may_be_none_and_null_is_the_default(tmp_path: Path) -> No
     assert "temperature" in fault(write(tmp_path, "models", f"{SERVED}, temperature: -1}}\n"))
 
 
-@pytest.mark.parametrize("kind", [DatasetEntry, TransformersEntry, EndpointEntry, ServerEntry, PluginEntry, RunConfig])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        DatasetEntry,
+        TransformersEntry,
+        EndpointEntry,
+        ServerEntry,
+        PluginEntry,
+        JudgeEndpointEntry,
+        JudgeServerEntry,
+        RunConfig,
+    ],
+)
 def test_every_key_is_explained(kind: type[BaseModel]) -> None:
     explained = (REPOSITORY / "config" / "README.md").read_text(encoding="utf-8")
     for key in kind.model_fields:

@@ -272,6 +272,12 @@ def test_the_judged_table_has_its_schema():
     assert judged_table(score(questions(), answers(["Yes"] * 4), MME)).schema.equals(JUDGED)
 
 
+CHOICE_READERS = {name for name, entry in METRICS.items() if entry.task == "multiple_choice"} | {
+    "mathvista",
+    "mathvision",
+}
+
+
 @pytest.fixture
 def package(tmp_path):
     copy = tmp_path / "vlmake"
@@ -284,15 +290,18 @@ def package(tmp_path):
     [
         ("metrics/mme.py", {"mme"}),
         ("metrics/confusion.py", {"pope", "vsr"}),
-        ("extract/strict/choice.py", {name for name, entry in METRICS.items() if entry.task == "multiple_choice"}),
+        ("extract/strict/choice.py", CHOICE_READERS),
         ("extract/mmmu.py", {"mmmu", "mmmu_reasoned"}),
         ("extract/yes_no.py", {"mme", "pope", "hallusion", "amber", "vsr", "yes_no", "yes_no_any_case"}),
         ("scoring/protocols.py", set(METRICS)),
-        ("extract/strict/reading.py", set(METRICS)),
+        ("extract/strict/reading.py", set(METRICS) - {"mmvet", "llavabench"}),  # judges read those
         ("extract/vlmevalkit_view.py", set(METRICS)),
-        ("judges/exact_matching.py", set(METRICS)),
+        ("judges/settling.py", set(METRICS)),
+        ("judges/choice.py", set()),
+        ("judges/deciding.py", set()),
         ("metrics/registry.py", set()),
         ("inference/prompts.py", set()),
+        ("inference/journal.py", set()),
         ("scoring/score_files.py", set()),
     ],
 )

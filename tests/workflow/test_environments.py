@@ -10,18 +10,40 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.checkpoints import llava_published
-from tests.conftest import Workplace
+from tests.conftest import REPOSITORY, TINY_VLM, Workplace
+from tests.tiny_class import SOURCE
+from tests.unit.test_environments import write_wheel
 from vlmake.environments import building
-from vlmake.environments.locks import shipped_locks
+from vlmake.environments.locks import read_lock, shipped_locks
 
-OLD, NEW = "4.49.0", "4.57.6"
+OLD, NEW, NEWEST = "4.49.0", "4.57.6", "5.23.0"
+
+# An engine that is nowhere but in its environment; its answers tell that environment's version of it.
+ENGINE = f"""
+import json, runpy, sys
+
+__version__ = "0.2"
+
+def main():
+    message = {{"role": "assistant", "content": f"Yes, says {{__version__}}"}}
+    body = {{"choices": [{{"index": 0, "message": message, "finish_reason": "stop"}}]}}
+    sys.argv = ["server", json.dumps({{"port": int(sys.argv[1]), "fixed": {{"body": body}}}})]
+    runpy.run_path({str(REPOSITORY / "tests" / "chat_server.py")!r}, run_name="__main__")
+"""
+CLASS = """
+import tiny_engine
+
+class Mine:
+    def generate(self, messages):
+        return f"Yes, says {tiny_engine.__version__}"
+"""
 
 
 @pytest.fixture(scope="session")
 def index(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Skip, aloud, where the packages of the test environments cannot be had."""
     folder = tmp_path_factory.mktemp("index")
-    for number, version in enumerate((OLD, NEW)):
+    for number, version in enumerate((OLD, NEW, NEWEST)):
         lock = shipped_locks()[f"transformers-{version}"]
         command = ["pip", "install", "--dry-run", "--quiet", "--no-deps", "--target", str(folder / str(number))]
         tried = subprocess.run([building.find_uv(), *command, "-r", str(lock)], capture_output=True, text=True)
@@ -62,6 +84,52 @@ def answers(place: Workplace, model: str) -> list[tuple[object, object]]:
 
 def markers(place: Workplace) -> list[Path]:
     return sorted((place.folder / "data" / "environments").glob("*.json"))
+
+
+def test_an_engine_and_a_class_run_in_an_environment_of_their_own(workplace: Workplace, tmp_path: Path) -> None:
+    write_wheel(tmp_path, "tiny_engine", "0.2", ENGINE, command="tiny-engine")
+    lock = tmp_path / "engine.txt"
+    lock.write_text(f"--no-index\n--find-links {tmp_path}\ntiny_engine==0.2\n", encoding="utf-8")
+    folder = workplace.folder / "config" / "models"
+    folder.mkdir(parents=True)
+    (folder / "my_module.py").write_text(CLASS, encoding="utf-8")
+    engine = {"backend": "server", "path": str(TINY_VLM), "command": "tiny-engine {port}", "start_timeout": 60}
+    workplace.models["Served"] = {**engine, "gpus": 0, "run_in": str(lock)}
+    workplace.models["Class"] = {"backend": "plugin", "model": "my_module:Mine", "gpus": 0, "run_in": str(lock)}
+    workplace.models["Without"] = {**engine, "gpus": 0}
+    workplace.config["models"] = ["Served", "Class"]
+    ran = workplace.snakemake()
+    assert ran.code == 0, ran.output
+    assert len([job for job in ran.jobs if job.startswith("environment engine")]) == 1
+    for model in ("Served", "Class"):
+        assert {row["prediction"] for row in workplace.predictions(model, "Mini")} == {"Yes, says 0.2"}
+        assert made_by(workplace, model)["settings"]["locked"] == read_lock(lock).digest
+    ran = workplace.snakemake("--", "results/Without/Mini_predictions.parquet")
+    assert ran.code != 0
+    assert "vlmake infer: the server ended before it answered: exit status 127: tiny-engine: No such file" in ran.output
+
+
+@pytest.mark.slow
+def test_a_class_and_an_engine_run_with_other_libraries(models: Workplace) -> None:
+    path = models.models["Own"]["path"]
+    (models.folder / "config" / "models").mkdir(parents=True)
+    (models.folder / "config" / "models" / "my_module.py").write_text(SOURCE, encoding="utf-8")
+    arguments = {"model_path": path, "do_sample": False, "max_new_tokens": 4}
+    command = "transformers serve {path} --device cpu --dtype float32 --port {port}"
+    models.models["Class"] = {"backend": "plugin", "model": "my_module:Tiny", "arguments": arguments}
+    models.models["Engine"] = {"backend": "server", "path": path, "command": command}
+    models.models["Class"] |= {"gpus": 0, "run_in": f"transformers-{NEW}"}
+    models.models["Engine"] |= {"gpus": 0, "run_in": f"transformers-{NEWEST}"}
+    models.config["models"] = ["Own", "Class", "Engine"]
+    ran = run(models)
+    assert ran.code == 0, ran.output
+    texts = {model: [row["prediction"] for row in models.predictions(model, "Mini")] for model in ("Own", "Class")}
+    assert texts["Class"] == texts["Own"]
+    assert [row["prediction"] for row in models.predictions("Engine", "Mini")] == texts["Own"]
+    record = json.loads(next(models.result("Class", "Mini/journal").glob("*.record.json")).read_text("utf-8"))
+    assert record["backend"]["libraries"]["transformers"] == NEW
+    log = models.result("Engine", "_server.log").read_text(encoding="utf-8")
+    assert "/v1/chat/completions" in log
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 
 from vlmake import paths
+from vlmake.judges import resolution
+from vlmake.judges.fallbacks import verdicts_anew
 from vlmake.models import checkpoints
 from vlmake.registry import own_benchmarks
 from vlmake.errors import VlmakeError
@@ -38,7 +40,8 @@ try:
         for folder in (*REGISTRY_FOLDERS, RECOGNISED)
         for word in ("--registry", str(folder))
     ]
-    PLAN = Plan(REGISTRY, RUN)
+    CHOICE = resolution.choose(RUN.judge, REGISTRY, Path.cwd())
+    PLAN = Plan(REGISTRY, RUN, CHOICE)
     PLAN.check_targets(sys.argv[1:])
     PAIRS = configured_pairs(RUN, PLAN.registry)
     RESULTS = [file for pair in PAIRS for file in PLAN.results(*pair)]
@@ -50,6 +53,9 @@ try:
             model for model, _ in PLAN.asked_pairs(sys.argv[1:])
         )
         own_benchmarks.write(OWN.entries, RECOGNISED)
+        if RUN.judge == resolution.AUTO:
+            resolution.keep(CHOICE, Path.cwd())
+        verdicts_anew(PLAN.asked_pairs(sys.argv[1:]), Path.cwd())
 except VlmakeError as error:
     print(f"vlmake: {error}", file=sys.stderr)
     sys.exit(1)
@@ -65,11 +71,20 @@ SCORING = (
     " --table {output.table:q} --detail {output.detail:q}"
 )
 
-SCORES = [
-    paths.score_csv(model, dataset)
+# Behind the command of a job that may be ended from outside: what it could not say itself. The names go in between.
+ENDED = (
+    ' || {{ code=$?; [ $code -le 128 ] || echo "vlmake: {wildcards.model} on {wildcards.dataset}: the job was ended by'
+    ' signal $((code - 128))" $([ $code -ne 137 ] || echo "(kill -9: most often for want of memory)") >&2; exit $code; }}'
+    ' && {{ [ -e {output[0]:q} ] || {{ echo "vlmake: {wildcards.model} on {wildcards.dataset}: the job ended without its'
+    ' result" >&2; exit 1; }}; }}'
+)
+
+SCORED = [
+    paths.ScoreName(model, dataset, PLAN.judge_of(dataset))
     for model, dataset in PAIRS
     if PLAN.is_scored(dataset)
 ]
+SCORES = [paths.score_csv(*name) for name in SCORED]
 
 
 wildcard_constraints:

@@ -43,7 +43,9 @@ rule infer:
             ["--checkpoint", input.checkpoint] if input.checkpoint else []
         ),
     shell:
-        INFER + " --predictions {output.predictions:q} --timing {output.timing:q}"
+        INFER
+        + " --predictions {output.predictions:q} --timing {output.timing:q}"
+        + ENDED
 
 
 rule infer_shard:
@@ -68,6 +70,7 @@ rule infer_shard:
     shell:
         INFER
         + " --shard {wildcards.shard} --shards {wildcards.shards} --output {output.shard:q}"
+        + ENDED
 
 
 rule merge:

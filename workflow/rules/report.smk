@@ -3,7 +3,7 @@
 
 def other_scores(wildcards):
     """A digest of the present scores that are no input, so that a new one is noticed."""
-    return paths.present_scores_digest(Path.cwd(), without=PAIRS)
+    return paths.present_scores_digest(Path.cwd(), without=SCORED)
 
 
 rule summary:

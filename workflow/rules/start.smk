@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from vlmake.inference import work_ahead
+from vlmake.judges.opening import see_that_it_answers
 
 # On this machine a job that has its model loaded goes on to the run's further shards of that model; elsewhere a job is
 # one shard.
@@ -45,8 +46,8 @@ def remove_what_rests_on_predictions(results):
     run that fails would leave the old score, or the old file to hand in, and the next would show it.
     """
     for model, dataset in results:
-        for path_of in (paths.score_csv, paths.score_json, paths.judged):
-            Path(path_of(model, dataset)).unlink(missing_ok=True)
+        for file in paths.judged_files(Path.cwd(), model, dataset):
+            file.unlink()
         for submission in Path().glob(paths.submission(model, dataset, "*")):
             submission.unlink()
 
@@ -55,15 +56,39 @@ def remove_stacked_scores(results):
     """The same of scores that are made of others."""
     for model, part in results:
         for dataset in PLAN.made_of(part):
-            for path_of in (paths.score_csv, paths.score_json):
-                Path(path_of(model, dataset)).unlink(missing_ok=True)
+            for file in paths.judged_files(Path.cwd(), model, dataset):
+                file.unlink()
+
+
+def remove_what_rests_on_verdicts(jobs):
+    """The same of scores in which a judge has part, when it is asked again."""
+    for job in jobs:
+        name = (job.wildcards.model, job.wildcards.dataset, job.wildcards.judge)
+        for path_of in (paths.score_csv, paths.score_json, paths.judged):
+            Path(path_of(*name)).unlink(missing_ok=True)
+
+
+def check_judges(judges):
+    """A judge that does not answer is said before hours of inference, not after them."""
+    if RUN.judge_fallback == "exact":
+        return
+    for judge in sorted(judges):
+        try:
+            see_that_it_answers(judge, PLAN.judge_entry(judge), Path.cwd())
+        except VlmakeError as error:
+            print(f"vlmake: {error}", file=sys.stderr)
+            sys.exit(1)
 
 
 onstart:
     if not {"--touch", "-t"} & set(sys.argv):
         inferred = jobs_to_run("infer", "infer_shard")
+        check_judges({job.wildcards.judge for job in jobs_to_run("judge")})
         write_planned_shards(inferred)
         remove_what_rests_on_predictions(results_of(inferred))
+        remove_what_rests_on_verdicts(jobs_to_run("judge"))
         remove_stacked_scores(
-            results_of(inferred + jobs_to_run("score", "score_class"))
+            results_of(
+                inferred + jobs_to_run("score", "score_class", "score_judged")
+            )
         )

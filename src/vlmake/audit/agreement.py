@@ -95,3 +95,8 @@ def kappa(first: Sequence[str], second: Sequence[str], weights: Floats) -> Kappa
         return Kappa(None, None, None)
     agreement = share([one == two for one, two in zip(first, second, strict=True)], weights)
     return Kappa(*((part - chance) / (1 - chance) for part in agreement))
+
+
+def plain(estimate: Estimate | Kappa) -> dict[str, float | None]:
+    """Return an estimate as JSON has it."""
+    return dict(estimate._asdict())

@@ -45,18 +45,18 @@ def parse_label(cell: str, task: Task, options: Sequence[str]) -> str | None:
     if text in UNLABELLED:
         return None
     if task == "vqa":
-        return ABSTAIN if text == ABSTAIN else _same_form(text)
+        return ABSTAIN if text == ABSTAIN else same_form(text)
     word = text.strip(_AROUND).casefold()
     if word in _ABSTAIN_WORDS or (word and not word.strip(ABSTAIN)):
         return ABSTAIN
     if task == "yes_no":
         if answer := _YES_NO.get(word):
             return answer
-        raise VlmakeError(f"'{_short(text)}' is neither yes, no nor ? (no answer)")
+        raise VlmakeError(f"'{shortened(text)}' is neither yes, no nor ? (no answer)")
     letter = word.upper()
     if letter in options:
         return letter
-    raise VlmakeError(f"'{_short(text)}' is none of the question's letters {', '.join(options)}, nor ? (no answer)")
+    raise VlmakeError(f"'{shortened(text)}' is none of the question's letters {', '.join(options)}, nor ? (no answer)")
 
 
 def answer_category(answer: str | None, found: bool, task: Task, options: Sequence[str]) -> str:
@@ -67,16 +67,17 @@ def answer_category(answer: str | None, found: bool, task: Task, options: Sequen
     if not found or answer is None:
         return ABSTAIN
     if task == "vqa":
-        return _same_form(answer)
+        return same_form(answer)
     known = _YES_NO.values() if task == "yes_no" else options
     return answer if answer in known else ABSTAIN
 
 
-def _same_form(text: str) -> str:
+def same_form(text: str) -> str:
     """Return a text without what makes no difference between answers; what is nothing else stays as it is."""
     folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     return folded.strip(_OUTER) or folded or ABSTAIN
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return a text as messages quote it."""
     return text if len(text) <= 40 else f"{text[:40]}…"

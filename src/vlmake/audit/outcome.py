@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from vlmake.audit.agreement import METHOD, Estimate, Kappa, effective_size, kappa, label_weights, share
+from vlmake.audit.agreement import METHOD, effective_size, kappa, label_weights, plain, share
 from vlmake.audit.labels import ABSTAIN
+from vlmake.audit.shown import number, percent, row_name, table_lines
 from vlmake.errors import VlmakeError, counted
 from vlmake.extract.answer import PROTOCOLS
 
@@ -40,10 +41,10 @@ def outcome(record: Mapping[str, Any], sheets: Mapping[str, Labels]) -> dict[str
         missed = [one == ABSTAIN != label for one, label in zip(read, given, strict=True)]
         wrong = [one not in (ABSTAIN, label) for one, label in zip(read, given, strict=True)]
         protocols[protocol] = {
-            "agreement": _plain(share([one == label for one, label in zip(read, given, strict=True)], weights)),
-            "kappa": _plain(kappa(read, given, weights)),
-            "wrong": _plain(share(wrong, weights)) | {"rows": sum(wrong)},
-            "abstained": _plain(share(missed, weights)) | {"rows": sum(missed)},
+            "agreement": plain(share([one == label for one, label in zip(read, given, strict=True)], weights)),
+            "kappa": plain(kappa(read, given, weights)),
+            "wrong": plain(share(wrong, weights)) | {"rows": sum(wrong)},
+            "abstained": plain(share(missed, weights)) | {"rows": sum(missed)},
             "disagreements": [
                 _disagreement(row, protocol, label, float(weight))
                 for row, one, label, weight in zip(rows, read, given, weights, strict=True)
@@ -63,7 +64,7 @@ def outcome(record: Mapping[str, Any], sheets: Mapping[str, Labels]) -> dict[str
         "protocols": protocols,
     }
     pairs = [
-        {"sheets": [one, two], **_between(record["rows"], sizes, sheets[one], sheets[two], f"{one} and {two}")}
+        {"sheets": [one, two], **between(record["rows"], sizes, sheets[one], sheets[two], f"{one} and {two}")}
         for one, two in combinations(sheets, 2)
     ]
     return result | ({"annotators": pairs} if pairs else {})
@@ -80,9 +81,10 @@ def _disagreement(row: Mapping[str, Any], protocol: str, label: str, weight: flo
     return names | {"label": label} | read | {"weight": weight}
 
 
-def _between(
+def between(
     rows: Sequence[Mapping[str, Any]], sizes: Sequence[int], one: Labels, two: Labels, who: str
 ) -> dict[str, Any]:
+    """Return how two sheets' labels agree; ``who`` names the two in the error where no row is in both."""
     both = [row for row in rows if row["sample"] in one and row["sample"] in two]
     if not both:
         raise VlmakeError(f"{who}: no row has a label in both sheets: there is nothing to compare")
@@ -90,18 +92,14 @@ def _between(
     first, second = ([labels[row["sample"]] for row in both] for labels in (one, two))
     return {
         "labelled_by_both": len(both),
-        "agreement": _plain(share([a == b for a, b in zip(first, second, strict=True)], weights)),
-        "kappa": _plain(kappa(first, second, weights)),
+        "agreement": plain(share([a == b for a, b in zip(first, second, strict=True)], weights)),
+        "kappa": plain(kappa(first, second, weights)),
         "disagreements": [
             {name: row[name] for name in ("sample", "dataset", "model", "index")} | {"first": a, "second": b}
             for row, a, b in zip(both, first, second, strict=True)
             if a != b
         ],
     }
-
-
-def _plain(estimate: Estimate | Kappa) -> dict[str, float | None]:
-    return dict(estimate._asdict())
 
 
 def lines(result: Mapping[str, Any]) -> Iterator[str]:
@@ -122,38 +120,27 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
     cells = [("protocol", "agreement, %", "kappa", "wrong, %", "rows", "abstained, %", "rows")]
     for protocol, found in result["protocols"].items():
         wrong, abstained = found["wrong"], found["abstained"]
-        shares = [_percent(found["agreement"]), _number(found["kappa"])]
-        counts = [_percent(wrong), str(wrong["rows"]), _percent(abstained), str(abstained["rows"])]
+        shares = [percent(found["agreement"]), number(found["kappa"])]
+        counts = [percent(wrong), str(wrong["rows"]), percent(abstained), str(abstained["rows"])]
         cells.append((protocol, *shares, *counts))
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from table_lines(cells)
     yield f"95 % intervals; {result['method']}"
     for protocol, found in result["protocols"].items():
         yield f"\n{protocol}: {counted(len(found['disagreements']), 'disagreement')}"
         for item in found["disagreements"]:
             text = "" if item["text"] is None else f" from {item['text']!r} at {item['span'][0]}"
             read = f"{item['answer']!r} by {item['rule']}{text}"
-            yield f"  {_name(item)}: label {item['label']!r}, read {read}"
-    for between in result.get("annotators", []):
+            yield f"  {row_name(item)}: label {item['label']!r}, read {read}"
+    yield from annotator_lines(result.get("annotators", []))
+
+
+def annotator_lines(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield how people agree with each other."""
+    for pair in pairs:
         yield (
-            f"\n{' and '.join(between['sheets'])}, {counted(between['labelled_by_both'], 'row')}:"
-            f" agreement {_percent(between['agreement'])} %, "
-            f"kappa {_number(between['kappa'])}"
+            f"\n{' and '.join(pair['sheets'])}, {counted(pair['labelled_by_both'], 'row')}:"
+            f" agreement {percent(pair['agreement'])} %, "
+            f"kappa {number(pair['kappa'])}"
         )
-        for item in between["disagreements"]:
-            yield f"  {_name(item)}: first {item['first']!r}, second {item['second']!r}"
-
-
-def _name(item: Mapping[str, Any]) -> str:
-    return f"{item['sample']} ({item['model']}, {item['dataset']}, index {item['index']})"
-
-
-def _percent(estimate: Mapping[str, float]) -> str:
-    return f"{100 * estimate['value']:.1f} ({100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
-
-
-def _number(found: Mapping[str, float | None]) -> str:
-    if found["value"] is None:
-        return "none: one category"
-    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+        for item in pair["disagreements"]:
+            yield f"  {row_name(item)}: first {item['first']!r}, second {item['second']!r}"

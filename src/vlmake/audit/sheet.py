@@ -8,14 +8,14 @@ they are.
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from vlmake.audit.draw import FORMAT, Drawing
-from vlmake.audit.labels import INSTRUCTIONS, parse_label
+from vlmake.audit.labels import parse_label
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.store import atomic_path, write_text
 from vlmake.tables import export
@@ -52,11 +52,11 @@ def write_sheet(drawing: Drawing, sheet: Path) -> None:
         table = pa.table({name: pa.array(cells, pa.string()) for name, cells in zip(COLUMNS, columns, strict=True)})
         with atomic_path(sheet) as temporary:
             export.FORMATS["xlsx"](table, temporary)
-            _lay_out(temporary)
+            _lay_out(temporary, drawing.record["how_to_label"])
     else:
         text = io.StringIO()
         writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-        writer.writerows([COLUMNS, *([_as_no_formula(cell) for cell in row] for row in rows)])
+        writer.writerows([COLUMNS, *([as_no_formula(cell) for cell in row] for row in rows)])
         write_text(sheet, "\ufeff" + text.getvalue())  # Excel takes a file without the mark for an old code page
     write_text(record_file(sheet), json.dumps(drawing.record, ensure_ascii=False, indent=1) + "\n")
 
@@ -70,11 +70,12 @@ def _cells(drawing: Drawing) -> Iterator[tuple[str, ...]]:
         yield drawn.sample, row.dataset, row.index, model, row.question, shown, row.prediction, ""
 
 
-def _as_no_formula(cell: str) -> str:
+def as_no_formula(cell: str) -> str:
+    """Return a cell of csv that no spreadsheet program takes for a formula."""
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 
-def _lay_out(path: Path) -> None:
+def _lay_out(path: Path, how_to_label: Sequence[str]) -> None:
     """Give the workbook widths, wrapped lines, labels that stay as typed, and a sheet that says how to label."""
     from openpyxl import load_workbook
     from openpyxl.styles import Alignment
@@ -94,7 +95,7 @@ def _lay_out(path: Path) -> None:
             cell.alignment = Alignment(wrap_text=True, vertical="top")
         cells[-1].number_format = "@"  # text: 1e5 and 1/2 are labels, not numbers and dates
     book.create_sheet("how to label").column_dimensions["A"].width = 120
-    for line in INSTRUCTIONS:
+    for line in how_to_label:
         book["how to label"].append([line])
         book["how to label"].cell(book["how to label"].max_row, 1).data_type = "s"
     book.save(path)
@@ -114,12 +115,19 @@ def read_record(sheet: Path) -> dict[str, Any]:
     return content
 
 
-def read_labels(sheet: Path, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _answer(cell: str, row: Mapping[str, Any]) -> str | None:
+    return parse_label(cell, row["task"], row["options"])
+
+
+def read_labels(
+    sheet: Path, rows: Sequence[Mapping[str, Any]], parse: Callable[[str, Mapping[str, Any]], str | None] = _answer
+) -> dict[str, str]:
     """Return sample → category for every labelled row of a sheet.
 
     Args:
         sheet: csv (comma, semicolon or tab; with or without a byte order mark) or xlsx.
         rows: The drawn rows of the JSON file beside the sheet.
+        parse: Returns the category that a cell says of a drawn row, None for one that is not filled in.
 
     Raises:
         VlmakeError: An unreadable file; a label that the question does not have, a sample that is there twice or was
@@ -139,7 +147,7 @@ def read_labels(sheet: Path, rows: Sequence[Mapping[str, Any]]) -> dict[str, str
             raise VlmakeError(f"{sheet}: row {number}, column 'sample': '{sample}' is in row {seen[sample]} as well")
         seen[sample] = number
         try:
-            label = parse_label(cell, row["task"], row["options"])
+            label = parse(cell, row)
         except VlmakeError as error:
             raise VlmakeError(f"{sheet}: row {number}, column 'label': {error}") from None
         if label is not None:

@@ -49,6 +49,7 @@ class Request:
 
     ``pixels`` are the limits on what the image processor makes of the images (keys of ``model_entries.PixelBudget``).
     ``sample`` is set only for a model that looks its answers up, or is told which benchmark it answers.
+    ``reply_schema`` is a JSON schema that the answer has to follow, for servers that can hold a model to one.
     """
 
     turns: Sequence[Turn]
@@ -56,6 +57,7 @@ class Request:
     max_new_tokens: int
     pixels: Mapping[str, Any] = field(default_factory=dict)
     sample: SampleName | None = None
+    reply_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Output:
     """One answer. ``finish_reason`` is ``stop`` or ``length``; token counts are of the prompt and of the answer.
 
     All but the text is None where it is not known. ``thinking`` is what the model thought, where that stands apart.
+    The ``earlier`` tokens are those of answers to the same request that were empty, so that it was asked again.
     """
 
     text: str
@@ -71,6 +74,8 @@ class Output:
     completion_tokens: int | None
     thinking: str | None = None
     refused: bool = False
+    earlier_prompt_tokens: int = 0
+    earlier_completion_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

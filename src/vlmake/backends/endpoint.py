@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmake import paths
 from vlmake.backends.base import Capabilities, Deliver, Request
 from vlmake.endpoints.address import chat_url
 from vlmake.endpoints.client import Call, Client
@@ -65,7 +64,7 @@ def load(spec: ModelSpec, runtime: RuntimeOptions) -> EndpointBackend:
     """Return the server that the spec names; it is not asked yet. VlmakeError for a key that is nowhere."""
     entry: EndpointEntry = spec.entry  # type: ignore[assignment]  # the registry gave this backend its kind of entry
     wording = wording_of(entry, entry.served_model)
-    return endpoint_backend(entry.api_base, wording, entry, _spending(spec.name, entry), Path.cwd())
+    return endpoint_backend(entry.api_base, wording, entry, _spending(spec, entry), Path.cwd())
 
 
 def endpoint_backend(
@@ -98,7 +97,7 @@ def wording_of(entry: ServedEntry, served_model: str) -> Wording:
     )
 
 
-def _spending(model: str, entry: EndpointEntry) -> Spending:
+def _spending(model: ModelSpec, entry: EndpointEntry) -> Spending:
     """Return the account of a model: what its answers in this work directory cost so far counts towards its limit."""
     if entry.price is None:
         return Spending()
@@ -106,9 +105,10 @@ def _spending(model: str, entry: EndpointEntry) -> Spending:
     if entry.max_cost is None:
         return Spending(price)
     before, replies = 0.0, 0
-    for folder in Path().glob(paths.journal(model, "*")):
+    for folder in Path().glob(model.journals):
         for item in all_predictions(folder):
-            before += price.of(item.prompt_tokens or 0, item.completion_tokens or 0)
+            prompts = (item.prompt_tokens or 0) + item.earlier_prompt_tokens
+            before += price.of(prompts, (item.completion_tokens or 0) + item.earlier_completion_tokens)
             replies += item.prompt_tokens is not None or item.completion_tokens is not None
     return Spending(price, entry.max_cost, before, replies)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,15 @@ from vlmake.endpoints.messages import Wording
 from vlmake.endpoints.spending import Spending
 from vlmake.errors import VlmakeError
 from vlmake.servers.process import ServerProcess, start
-from vlmake.servers.readiness import wait_until_ready
+from vlmake.servers.readiness import PortTakenError, wait_until_ready
 
 if TYPE_CHECKING:
     from vlmake.models.model_spec import ModelSpec, RuntimeOptions
     from vlmake.registry.model_entries import ServerEntry
+    from vlmake.servers.ports import PortLease
 
 _FUTILE_STARTS = 3
+_PORTS = 3  # a port that is free when it is drawn may be taken by the time the engine listens
 
 Make = Callable[[], Request]
 Answers = Sequence[tuple[int, Output | Exception, float]]
@@ -36,8 +39,9 @@ class ServerBackend:
         self._spec, self._runtime = spec, runtime
         self._key = read_key(self._entry.api_key, Path.cwd())
         self._starts = self._futile = 0
-        self._server = self._start()
-        self._endpoint = endpoint_backend(self._server.root, self._ready(), self._entry, Spending(), Path.cwd())
+        self._server: ServerProcess
+        wording = self._started()
+        self._endpoint = endpoint_backend(self._server.root, wording, self._entry, Spending(), Path.cwd())
 
     def stream(self, requests: Iterator[Make], deliver: Deliver) -> None:
         """Send every request; one at which the server dies alone has that for its answer."""
@@ -47,7 +51,7 @@ class ServerBackend:
             self._restart()
             for suspect in suspects:
                 if not self._asked(course, [suspect]):
-                    why = RejectedError(f"the server died at this sample alone: {self._server.last_words()}")
+                    why = RejectedError(f"the server died at this sample alone: {self._last_words()}")
                     course.deliver([(suspect[0], why, 0.0)])
                     self._restart()
 
@@ -72,30 +76,58 @@ class ServerBackend:
         return True
 
     def _restart(self) -> None:
+        """Start the server that died again, at its port; VlmakeError where it only dies."""
         self._futile += 1
         if self._futile > _FUTILE_STARTS:
             raise VlmakeError(
-                f"the server died {self._futile} times without an answer between: {self._server.last_words()}"
-                f" ({self._server.log})"
+                f"the server died {self._futile} times without an answer between ({self._server.ending()}):"
+                f" {self._last_words()} ({self._server.log})"
             )
-        self._server.stop()
+        self._server.stop(keep_port=True)
+        print(
+            f"{self._spec.name}: the server died ({self._server.ending()}): {self._last_words(1) or 'no word of it'}"
+            f" ({self._server.log}); start {self._starts + 1} follows",
+            file=sys.stderr,
+            flush=True,
+        )
         self._server = self._start(self._server.port)
         self._ready()
 
-    def _start(self, port: int | None = None) -> ServerProcess:
+    def _started(self, ports: int = _PORTS) -> Wording:
+        """Start the server at a port that nobody else takes meanwhile; return how it is asked."""
+        self._server = self._start()
+        try:
+            return self._ready()
+        except PortTakenError:
+            if ports == 1:
+                raise
+        return self._started(ports - 1)
+
+    def _start(self, port: PortLease | None = None) -> ServerProcess:
         self._starts += 1
         places = {"path": str(self._spec.folder), "name": self._spec.name, "gpus": str(max(1, self._entry.gpus))}
-        log = Path(paths.server_log(self._spec.name))
-        return start(self._entry.command, places, log, {}, self._runtime.descriptors, port)
+        key = {} if self._key.variable is None else {self._key.variable: self._key.value or ""}
+        log = Path(paths.server_log(self._spec.home))
+        return start(self._entry.command, places, log, key, self._runtime.descriptors, port)
 
     def _ready(self) -> Wording:
         """Wait until the server answers; return how it is asked. A server that does not is stopped."""
         wording = wording_of(self._entry, self._entry.served_model or "")
         try:
-            return wait_until_ready(self._server, wording, str(self._spec.folder), self._entry.start_timeout, self._key)
+            return wait_until_ready(
+                self._server,
+                wording,
+                str(self._spec.folder),
+                self._entry.start_timeout,
+                self._key,
+                with_picture=self._entry.first_question == "picture",
+            )
         except BaseException:
             self._server.stop()
             raise
+
+    def _last_words(self, lines: int = 3) -> str:
+        return self._key.hidden_in(self._server.last_words(lines))
 
 
 class _Course:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +17,12 @@ from vlmake.devices.finding import VENDORS, visible_devices
 from vlmake.digests import checkpoint_files
 from vlmake.endpoints.address import shown
 from vlmake.endpoints.keys import Key, read_key
+from vlmake.environments import building
+from vlmake.environments.locks import Lock, find_lock, shipped_locks
 from vlmake.errors import VlmakeError, counted
 from vlmake.models import checkpoints, model_spec
 from vlmake.registry.loading import load_registry, registry_folders
-from vlmake.registry.model_entries import CheckpointEntry, EndpointEntry, ServedEntry
+from vlmake.registry.model_entries import CheckpointEntry, EndpointEntry, ModelEntry, ServedEntry
 from vlmake.registry.own_benchmarks import look_at_all
 from vlmake.runs.planning import Plan
 from vlmake.runs.run_config import config_files, load_config
@@ -65,6 +68,7 @@ def _findings(plan: Plan, faults: Mapping[str, str]) -> Iterator[Finding]:
     yield _disk("work directory", Path.cwd())
     yield _disk("benchmark files", paths.lmu_data(plan.config.lmu_data))
     yield from _models(plan)
+    yield from check_environments(plan)
     yield from check_datasets(plan, faults)
 
 
@@ -97,6 +101,44 @@ def check_datasets(plan: Plan, faults: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding(False if needed else None, f"dataset {name}", f"{plan.tsv(name)} is not there")
     absent = len(plan.registry.datasets) - present
     yield Finding(None, "datasets", f"{present} present and checked, {absent} not here")
+
+
+def check_environments(plan: Plan) -> Iterator[Finding]:
+    """Look at the environments that are built, that could not be, and those that a configured model runs in.
+
+    The others are counted. Nothing is resolved for it: a failure is that of the last run that wanted the environment.
+    """
+    entries = plan.registry.models.values()
+    needed = {entry.run_in for entry in _configured(plan)}
+    others = 0
+    for run_in in dict.fromkeys([*(entry.run_in for entry in entries if entry.run_in), *shipped_locks()]):
+        finding = _environment(find_lock(run_in), needed=run_in in needed)
+        if finding is not None:
+            yield finding
+        others += finding is None
+    yield Finding(None, "environments", f"{others} more are known and not built; a run builds what its models need")
+
+
+def _environment(lock: Lock, *, needed: bool) -> Finding | None:
+    """Return what is known of an environment; None for one that is not built, not needed and was never tried."""
+    folder, what = building.environment_folder(lock.file, on_core=True), f"environment {lock.name}"
+    if building.is_whole(folder):
+        return Finding(True, what, f"built, {folder}")
+    failure = building.last_failure(folder)
+    if failure is not None:
+        return Finding(False if needed else None, what, failure)
+    if not needed:
+        return None
+    try:
+        return Finding(None, what, f"not built yet; the run builds it with {building.find_uv()}")
+    except VlmakeError as error:
+        return Finding(False, what, str(error))
+
+
+def _configured(plan: Plan) -> Iterator[ModelEntry]:
+    for asked in plan.config.models:
+        with suppress(VlmakeError):  # `_models` says it of an unknown name
+            yield plan.registry.model(asked)
 
 
 def _is_decoded(plan: Plan, name: str) -> bool:

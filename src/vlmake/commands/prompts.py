@@ -18,9 +18,11 @@ from vlmake.dataset_classes.process import class_call, log_outside_work
 from vlmake.errors import VlmakeError
 from vlmake.inference.prompts import Frames, Part
 from vlmake.inference.questions import check_askable, image_error_of, messages_of
+from vlmake.model_classes.source import may_build_prompts
 from vlmake.models.model_spec import benchmark_settings
 from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.loading import Registry
+from vlmake.registry.model_entries import PluginEntry
 from vlmake.registry.own_benchmarks import known_registry
 from vlmake.registry.readiness import readiness
 from vlmake.runs.run_config import ImageRoundtrip, config_files, load_config
@@ -38,7 +40,8 @@ def command(
     """Print one JSON line per sample: its index and the messages a model gets.
 
     An image part is shown by its digest (SHA-256 of the original bytes) and its size in pixels, width first; one that
-    VLMEvalKit saves in another form has that form behind its digest. A model's system text follows the messages.
+    VLMEvalKit saves in another form has that form behind its digest. A model's system text follows the messages. Of a
+    class that builds prompts itself, which only its inference does, one line on stderr says so.
     """
     config = load_config({"image_roundtrip": image_roundtrip} if image_roundtrip else {}, config_files())
     known = known_registry(config, registry, [dataset])
@@ -48,6 +51,8 @@ def command(
     limited = paths.parse_dataset(known.resolve_dataset(dataset))
     frames, system = _of_model(known, model, limited.base)
     lmu_data = paths.lmu_data(config.lmu_data)
+    if model is not None and (word := _own_prompts(known, model)):
+        click.echo(word, err=True)
     with tempfile.TemporaryDirectory(prefix="vlmake-") as folder:
         samples, images = Path(folder) / "samples.parquet", Path(folder) / "images.arrow"
         source = source_record(limited.base, tsv)
@@ -72,6 +77,17 @@ def _of_model(known: Registry, model: str | None, dataset: str) -> tuple[Frames,
     entry = known.model(model)
     frames = benchmark_settings(entry, dataset, known.dataset(dataset)).frames
     return frames, {"system": entry.system} if entry.system else {}
+
+
+def _own_prompts(known: Registry, model: str) -> str | None:
+    """Return what is to be said of a class that may ask otherwise than is shown here."""
+    entry = known.model(model)
+    if not isinstance(entry, PluginEntry) or not may_build_prompts(entry):
+        return None
+    return (
+        f"vlmake: {entry.model} may build prompts of its own (use_custom_prompt); what follows is the benchmark's,"
+        " which is asked where it does not"
+    )
 
 
 def _line(row: dict[str, Any], entry: DatasetEntry, frames: Frames, store: ImageStore) -> dict[str, Any]:

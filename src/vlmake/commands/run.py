@@ -1,37 +1,33 @@
 """``vlmake run``: check what was asked, let Snakemake do what is missing or stale, show the scores."""
 
-import contextlib
 import os
-import re
-import signal
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 import click
-import psutil
 import yaml
 
 from vlmake import paths
 from vlmake.commands.arguments import Passed, has_option, option_values, split_targets, spread_values, with_config
 from vlmake.devices.finding import visible_devices
+from vlmake.endpoints.keys import dotenv_values_of
 from vlmake.errors import VlmakeError
 from vlmake.inference import journal
-from vlmake.orphans import die_with_parent
+from vlmake.judges import resolution
+from vlmake.judges.resolution import EXACT, OWN
 from vlmake.registry.layers import read_yaml
+from vlmake.registry.loading import Registry
 from vlmake.registry.own_benchmarks import known_registry, named_datasets
-from vlmake.registry.readiness import readiness
 from vlmake.runs.planning import Plan
 from vlmake.runs.run_config import RunConfig, config_files, configured_pairs, load_config
+from vlmake.runs.snakemake_child import explain_failure, run_snakemake
 from vlmake.runs.snakemake_options import check_options
 from vlmake.runs.work_dir import check_folders, hold_work_dir, is_dry_run
 from vlmake.store import canonical_json
 
 Pairs = list[tuple[str, str]]
-
-_KILLED = re.compile(r"SIGKILL|exit status 137|exit status -9")
 
 
 class _RunCommand(click.Command):
@@ -54,6 +50,10 @@ class _RunCommand(click.Command):
 @click.option("--limit", type=click.IntRange(min=1), help="First rows of each dataset only; NAME@20 says the same.")
 @click.option("--work-dir", type=click.Path(path_type=Path), default=Path(), help="Where results/ and data/ lie.")
 @click.option("--registry", multiple=True, type=click.Path(path_type=Path), help="Another registry folder.")
+@click.option("--judge", metavar="NAME", help="Who reads what rules cannot: a judge, own, exact, or auto anew.")
+@click.option("--judge-fallback", type=click.Choice(["none", "exact"]), help="exact: rules stand in for a dead judge.")
+@click.option("--max-judge-cost", type=click.FloatRange(min=0, min_open=True), help="Money for judges, then stop.")
+@click.option("--self-agreement", type=click.FloatRange(0, 1), help="Share of samples a judge is asked about twice.")
 @click.option("--fresh", is_flag=True, help="Ask the model again; earlier answers are superseded, never deleted.")
 @click.option("--verbose", is_flag=True, help="Show Snakemake's own output.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[SNAKEMAKE OPTIONS] [TARGETS]")
@@ -66,6 +66,10 @@ def command(
     limit: int | None,
     work_dir: Path,
     registry: tuple[Path, ...],
+    judge: str | None,
+    judge_fallback: str | None,
+    max_judge_cost: float | None,
+    self_agreement: float | None,
     fresh: bool,
     verbose: bool,
     words: tuple[str, ...],
@@ -79,10 +83,16 @@ def command(
     _refuse_misspelt_options(passed.options)
     check_options(_shipped_profile(passed.options))
     check_folders(work_dir)
-    config = _configuration(passed.options, limit)
+    if work_dir.resolve() != Path.cwd():  # jobs work in work_dir, where this folder's .env is not
+        os.environ.update(dotenv_values_of(Path.cwd()) | os.environ)
+    own = {"judge": judge, "judge_fallback": judge_fallback, "max_judge_cost": max_judge_cost}
+    given = {key: value for key, value in (own | {"self_agreement": self_agreement}).items() if value is not None}
+    config = _configuration(passed.options, given | ({"limit": limit} if limit else {}))
     folders = [*config.registry, *map(str, registry)]
     named = [*datasets, *named_datasets(passed.targets, config.data_dir), *config.datasets]
-    plan = Plan(known_registry(config, registry, named, work_dir), config)
+    known = known_registry(config, registry, named, work_dir)
+    choice = _judge(judge, config.judge, known, work_dir, keep=not is_dry_run(passed.options))
+    plan = Plan(known, config, choice)
     pairs = _pairs(plan, models, datasets, passed.targets, limit)
     results = [file for pair in pairs for file in plan.results(*pair)]  # refuses what cannot be run
     inferred = [(model, part) for model, dataset in pairs for part in plan.parts(dataset) or [dataset]]
@@ -102,23 +112,35 @@ def command(
         targets = [paths.predictions(*pair) for pair in inferred]
     else:
         targets = results
-    command_line = _command(passed, targets, work_dir, folders, lmu_data, _gpu_jobs(asked), verbose)
-    if code := _snakemake(command_line):
-        _explain(command_line)
+    if any(plan.judge_of(dataset) for _, dataset in pairs) or choice.judge not in (EXACT, OWN):
+        print(choice.said(), file=sys.stderr, flush=True)
+    gpus = _gpu_jobs([*asked, *(plan.judge_gpus(dataset) for _, dataset in pairs)])
+    command_line = _command(passed, targets, work_dir, folders, lmu_data, gpus, verbose, given)
+    if code := run_snakemake(command_line):
+        explain_failure(command_line, [file for file in targets if not (work_dir / file).is_file()])
         ctx.exit(code)
     if not is_dry_run(passed.options):
-        _show(work_dir, [pair for pair in pairs if mode == "all" and plan.is_scored(pair[1])], config.data_dir)
+        scored = [pair for pair in pairs if mode == "all" and plan.is_scored(pair[1])]
+        _show(work_dir, [paths.ScoreName(*pair, plan.judge_of(pair[1])) for pair in scored], config.data_dir)
         _say_what_else(plan, [pair for pair in pairs if set(plan.results(*pair)) & set(targets)], work_dir)
 
 
-def _configuration(options: Sequence[str], limit: int | None) -> RunConfig:
+def _configuration(options: Sequence[str], given: Mapping[str, object]) -> RunConfig:
     """Return the configuration that Snakemake will have: files, ``--configfile``, ``--config``, then ours."""
     files = [Path(word) for word in option_values(options, "--configfile", "--configfiles")]
     overrides: dict[str, object] = {}
     for word in option_values(options, "--config", "-C"):
         key, _, value = word.partition("=")
         overrides[key] = yaml.safe_load(value)
-    return load_config(overrides | ({"limit": limit} if limit else {}), [*config_files(), *files])
+    return load_config(overrides | dict(given), [*config_files(), *files])
+
+
+def _judge(given: str | None, configured: str, registry: Registry, work_dir: Path, *, keep: bool) -> resolution.Choice:
+    """Return who judges; a judge that is named on the command line is kept for later runs here."""
+    choice = resolution.choose(configured, registry, work_dir, anew=given == resolution.AUTO)
+    if given is not None and keep:
+        resolution.keep(choice, work_dir)
+    return choice
 
 
 def _refuse_misspelt_options(options: Sequence[str]) -> None:
@@ -158,6 +180,7 @@ def _command(
     lmu_data: Path,
     gpus: int,
     verbose: bool,
+    given: Mapping[str, object],
 ) -> list[str]:
     """Return the Snakemake command line that makes what was asked for."""
     options = _shipped_profile(passed.options)
@@ -173,6 +196,7 @@ def _command(
         if (here / "config.yaml").is_file() and not has_option(options, "--configfile", "--configfiles"):
             options += ["--configfile", str(here / "config.yaml")]
     values = [f"lmu_data={canonical_json(str(lmu_data))}"]
+    values += [f"{key}={canonical_json(value)}" for key, value in given.items()]
     if folders:
         values.append(f"registry={canonical_json([str(Path(folder).resolve()) for folder in folders])}")
     options = with_config(options, values)
@@ -213,49 +237,6 @@ def _shipped_profile(options: Sequence[str]) -> list[str]:
     return found
 
 
-def _snakemake(command_line: Sequence[str]) -> int:
-    """Run Snakemake as a child that ends with this process: in order when it is terminated, at once when killed."""
-    child = subprocess.Popen(command_line, preexec_fn=die_with_parent)
-    signal.signal(signal.SIGTERM, lambda *_: _interrupt(child.pid))
-    while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:  # the terminal sent it to the child as well; let it tidy up
-            continue
-
-
-def _interrupt(pid: int) -> None:
-    """Send Ctrl-C to a process and all below it: Snakemake alone would wait for its jobs to end by themselves."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for process in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGINT)
-
-
-def _explain(command_line: Sequence[str]) -> None:
-    """After a failure that a quiet Snakemake kept to itself, let it plan again aloud; then say how to go on."""
-    if "--quiet" in command_line:
-        place = list(command_line).index("--quiet")
-        plan = [*command_line[:place], "--dry-run", "--quiet", "rules", "progress", *command_line[place + 2 :]]
-        planned = subprocess.run(plan, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        if planned.returncode:
-            print(planned.stdout.strip(), file=sys.stderr)
-            return
-    log = _newest_log(Path(command_line[command_line.index("--directory") + 1]))
-    if log is not None and _KILLED.search(log.read_text(encoding="utf-8", errors="replace")):
-        print("vlmake: a job was killed by signal 9, most often for want of memory", file=sys.stderr)
-    where = f" (log: {log})" if log is not None else ""
-    print(
-        f"vlmake: stopped; all that was done is kept, and the same command goes on from there{where}", file=sys.stderr
-    )
-
-
-def _newest_log(work_dir: Path) -> Path | None:
-    """Return the log of the run that has just ended."""
-    logs = list((work_dir / ".snakemake" / "log").glob("*.snakemake.log"))
-    return max(logs, key=lambda file: file.stat().st_mtime_ns, default=None)
-
-
 def _supersede(work_dir: Path, pairs: Pairs) -> None:
     """Start a new epoch for every pair, unless a run for fresh answers was killed before its end."""
     for model, dataset in pairs:
@@ -273,7 +254,7 @@ def _journal(work_dir: Path, model: str, dataset: str) -> Path:
     return work_dir / paths.journal(model, paths.parse_dataset(dataset).base)
 
 
-def _show(work_dir: Path, pairs: Pairs, data_dir: str) -> None:
+def _show(work_dir: Path, names: Sequence[paths.ScoreName], data_dir: str) -> None:
     """Bring summary and report up to date with every score that is present, and print the ones asked for."""
     from vlmake.runs.terminal import print_scores
 
@@ -283,13 +264,13 @@ def _show(work_dir: Path, pairs: Pairs, data_dir: str) -> None:
 
         write_summary(work_dir / paths.SUMMARY, work_dir)
         write_page(work_dir / paths.REPORT, work_dir, work_dir / data_dir)
-    print_scores([pair for pair in pairs if (work_dir / paths.score_json(*pair)).is_file()], work_dir)
+    print_scores([name for name in names if (work_dir / paths.score_json(*name)).is_file()], work_dir)
 
 
 def _say_what_else(plan: Plan, pairs: Pairs, work_dir: Path) -> None:
     """Say of every run that ends in no score what it ends in, and why."""
     for model, dataset in pairs:
-        ready = readiness(plan.registry.dataset(dataset))
+        ready = plan.ending(dataset)
         if ready.result != "score":
             print(f"{model} on {dataset}: no score: {ready.reason}", file=sys.stderr)
             for file in plan.results(model, dataset):
@@ -298,7 +279,7 @@ def _say_what_else(plan: Plan, pairs: Pairs, work_dir: Path) -> None:
 
 def _report_is_old(work_dir: Path) -> bool:
     """Tell whether a score, or a folder of scores, changed after the summary or the report was written."""
-    scores = [work_dir / paths.score_json(model, dataset) for model, dataset in paths.present_scores(work_dir)]
+    scores = [work_dir / paths.score_json(*name) for name in paths.present_scores(work_dir)]
     made = [work_dir / paths.SUMMARY, work_dir / paths.REPORT]
     if not scores or not all(file.is_file() for file in made):
         return bool(scores)

@@ -6,6 +6,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from vlmake.errors import VlmakeError
 
+OPENAI = "https://api.openai.com/v1"
 _CHAT = "/chat/completions"
 
 

@@ -6,18 +6,19 @@ is bounded by what is under way. Answers are handed over in the groups in which 
 """
 
 import asyncio
+import contextlib
 import heapq
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import aiohttp
 
 from vlmake.backends.base import Output
 from vlmake.endpoints.concurrency import TOO_MANY, Concurrency
-from vlmake.endpoints.exchange import Endpoint, exchange, proxy_of_session
+from vlmake.endpoints.exchange import Endpoint, sender
 from vlmake.endpoints.faults import EndpointStoppedError, FilteredError, RejectedError, ServerGoneError, TransientError
 from vlmake.endpoints.spending import Spending
 
@@ -82,11 +83,9 @@ class Client:
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
                 timeout=aiohttp.ClientTimeout(total=self.endpoint.timeout, sock_connect=_CONNECT_S),
-                headers={"Content-Type": "application/json", **self.endpoint.key.headers()},
-                **proxy_of_session(self.endpoint.url),
             ) as session,
             _Outbox(deliver) as outbox,
-            _Asking(self, session, calls, outbox, is_alive) as asking,
+            _Asking(self, sender(session, self.endpoint), calls, outbox, is_alive) as asking,
         ):
             await asking.run()
 
@@ -98,11 +97,13 @@ class _Outbox:
         self._deliver = deliver
         self._waiting: list[Answer] = []
         self._writing: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     async def __aenter__(self) -> "_Outbox":
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closing.set()
         if self._writing is not None:
             await self._writing
         await self._write()
@@ -117,7 +118,8 @@ class _Outbox:
 
     async def _write(self) -> None:
         while self._waiting:
-            await asyncio.sleep(_GATHERED_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _GATHERED_S)
             group, self._waiting = self._waiting, []
             await asyncio.to_thread(self._deliver, group)
 
@@ -130,6 +132,8 @@ class _Job:
     attempts: int = 0
     throttled: int = 0
     empty: int = 0
+    prompt_tokens: int = 0  # of its empty answers
+    completion_tokens: int = 0
     seconds: float = 0.0
     answered_before: int = 0
 
@@ -140,12 +144,12 @@ class _Asking:
     def __init__(
         self,
         client: Client,
-        session: aiohttp.ClientSession,
+        send: Callable[[bytes], Awaitable[Output]],
         calls: Iterator[Call],
         outbox: _Outbox,
         is_alive: Callable[[], bool] | None,
     ) -> None:
-        self._client, self._session, self._calls, self._outbox = client, session, calls, outbox
+        self._client, self._exchange, self._calls, self._outbox = client, send, calls, outbox
         self._is_alive = is_alive
         self._endpoint, self._concurrency = client.endpoint, client.concurrency
         self._retries: list[tuple[float, int, _Job]] = []  # a heap by the moment when each is due
@@ -242,13 +246,15 @@ class _Asking:
         self._outbox.add(Answer(job.call.number, result, job.seconds + seconds))
 
     async def _output(self, job: _Job, body: bytes) -> Output:
-        output = await exchange(self._session, self._endpoint, body)
+        output = await self._exchange(body)
         self._client.spending.add(output.prompt_tokens, output.completion_tokens)
         if not output.text.strip() and not output.refused and output.finish_reason != "length":
             job.empty += 1
             if job.empty < _EMPTY_AT_MOST:
+                job.prompt_tokens += output.prompt_tokens or 0
+                job.completion_tokens += output.completion_tokens or 0
                 raise TransientError("an empty answer")
-        return output
+        return replace(output, earlier_prompt_tokens=job.prompt_tokens, earlier_completion_tokens=job.completion_tokens)
 
     def _after(self, job: _Job, fault: TransientError) -> None:
         """Put a call whose attempt failed in line again, or give it up."""

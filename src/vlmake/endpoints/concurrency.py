@@ -1,25 +1,28 @@
-"""How many requests may be under way: found by trying, as TCP finds its window (Chiu and Jain 1989: AIMD).
+"""How many requests may be under way: found by trying.
 
-The limit starts low and grows fourfold with every round of answers while they are fast. Where a fifth of a round are
-429s it is halved; the next cut waits for a whole round, since the first needs that long to show. From then on a round
-of answers adds a quarter. Fewer 429s come from other users' load or by chance: they cut nothing, their requests wait by
-themselves (DCTCP weighs marks by their share for the same reason: Alizadeh et al. 2010). After a 429 or a server error
-the next four answers bring no growth. While a round is five times slower than the fastest was, nothing grows.
+Four at first; the first answer proves key and address. A server's answers a second, times the seconds that an answer
+took when few were asked, is how many requests it works on at once (Little 1961). Sixteen times as many may be under
+way: the limit grows while more requests bring more answers a second, also where each takes longer for it, as in engines
+that batch; a server that is full gets a queue of bounded length.
+
+Where a fifth of a round are 429s the limit is halved; the next cut waits for a whole round, since the first needs that
+long to show. From then on a round of answers adds a quarter. Fewer 429s come from other users' load or by chance: they
+cut nothing, their requests wait by themselves (DCTCP weighs marks by their share for the same reason: Alizadeh et al.
+2010). After a 429 or a server error the next four answers bring no growth.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
-from statistics import median
 
 _FIRST = 4  # requests before anything is known: a wrong key costs no more calls than this
 TOO_MANY = 429
 _SERVER_ERROR = 500
 _THROTTLED = 0.2
 _CUT_EVERY_S = 1.0
-_GROWTH_AT_FIRST = 3.0
+_AHEAD = 16  # requests under way for each that the server works on
 _GROWTH_AFTER_CUT = 0.25
 _PAUSE = 4
-_SLOW = 5.0
+_WHOLE = 0.9  # a round lasts as long as this share of an answer: a bunch of answers at one moment is no pace
 _ROUND_AT_LEAST = 16
 _KEPT = 500
 
@@ -34,20 +37,48 @@ class Change:
 
 
 @dataclass
+class _Pace:
+    """How many requests a server works on at once, as far as rounds of as many answers as were asked for show."""
+
+    worked_on: float = 1.0
+    _few: list[float] = field(default_factory=list)  # seconds of the first answers, when few were asked
+    _answers: int = 0
+    _began: float = 0.0
+    _limit: int = _FIRST
+    _size: int = _FIRST
+
+    def begin(self, limit: int, now: float) -> None:
+        """Begin a round in which ``limit`` requests are under way."""
+        self._answers, self._began, self._limit, self._size = 0, now, limit, max(_ROUND_AT_LEAST, limit)
+
+    def completed(self, seconds: float, now: float) -> bool:
+        """Count an answer; return whether it was its round's last."""
+        if not self._few:
+            self._began = now - seconds
+        if len(self._few) < _FIRST:
+            self._few.append(seconds)
+        self._answers += 1
+        elapsed = now - self._began
+        if self._answers < self._size or elapsed < _WHOLE * seconds:
+            return False
+        alone = sorted(self._few)[1]  # the fastest may have come from a cache, the slowest waited for the others
+        pace = self._answers / max(elapsed, 1e-6)
+        self.worked_on = max(self.worked_on, min(self._limit, pace * alone))
+        return True
+
+
+@dataclass
 class Concurrency:
     """The limit on requests under way, from 1 to ``most``; ``history`` holds its cuts and the tops between them."""
 
     most: int
     history: deque[Change] = field(default_factory=lambda: deque(maxlen=_KEPT))
     _allowed: float = 0.0
-    _growth: float = _GROWTH_AT_FIRST
+    _growth: float = float("inf")
     _paused: int = 0
     _cut_at: float = float("-inf")
     _outcomes: deque[bool] = field(default_factory=deque)
-    _round: list[float] = field(default_factory=list)
-    _round_ends_at: int = 0
-    _fastest: float = float("inf")
-    _slow: bool = False
+    _pace: _Pace = field(default_factory=_Pace)
 
     def __post_init__(self) -> None:
         self._allowed = float(min(_FIRST, self.most))
@@ -61,18 +92,14 @@ class Concurrency:
     def answered(self, seconds: float, now: float) -> None:
         """Count an answer that took ``seconds``; ``now`` is the seconds since the start."""
         self._came(200)
-        if not self._round:
-            self._round_ends_at = self._round_size()  # while the limit grows, it runs ahead of the answers
-        self._round.append(seconds)
-        if len(self._round) >= self._round_ends_at:
-            typical = median(self._round)
-            self._fastest = min(self._fastest, typical)
-            self._slow = typical > _SLOW * self._fastest
-            self._round.clear()
+        completed = self._pace.completed(seconds, now)
+        enough = min(float(self.most), _AHEAD * self._pace.worked_on)
         if self._paused:
             self._paused -= 1
-        elif not self._slow and self._allowed < self.most:
-            self._set(self._allowed + self._growth, now, "grown")
+        elif self._allowed < enough:
+            self._set(min(enough, self._allowed + self._growth), now, "grown")
+        if completed:
+            self._pace.begin(self.limit, now)
 
     def failed(self, status: int | None, now: float) -> None:
         """Count a failed attempt by its HTTP status, None where there was no reply."""
@@ -88,8 +115,8 @@ class Concurrency:
         if whole and now - self._cut_at >= _CUT_EVERY_S and sum(self._outcomes) >= _THROTTLED * self._round_size():
             self._growth, self._cut_at = _GROWTH_AFTER_CUT, now
             self._outcomes.clear()
-            self._round.clear()
             self._set(max(1.0, self._allowed / 2), now, "429")
+            self._pace.begin(self.limit, now)
 
     def _round_size(self) -> int:
         return max(_ROUND_AT_LEAST, self.limit)
@@ -101,7 +128,7 @@ class Concurrency:
 
     def _set(self, allowed: float, now: float, reason: str) -> None:
         before = self.limit
-        self._allowed = min(allowed, float(self.most))
+        self._allowed = allowed
         if self.limit == before:
             return
         if reason == "grown" and self.history[-1].reason == "grown":

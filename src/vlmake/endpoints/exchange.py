@@ -1,6 +1,8 @@
 """One request and its reply."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -37,22 +39,37 @@ class Endpoint:
         return shown(self.url)
 
 
-def proxy_of_session(url: str) -> dict[str, Any]:
-    """Return the arguments of a ClientSession for the environment's proxy, its password apart from its address.
+def request_arguments(endpoint: Endpoint) -> dict[str, Any]:
+    """Return the arguments of every request: its headers, and the environment's proxy with its own password.
 
-    ``trust_env`` would do that too, and send the passwords of ~/.netrc along.
+    They are none of the session's: aiohttp sends a session's headers to the proxy too, the key among them. The proxy is
+    told its password where it reads it: with CONNECT for https, and in the request itself for http. ``trust_env`` would
+    do that too, and send the passwords of ~/.netrc along.
     """
-    named = proxy_of(url)
+    headers = {"Content-Type": "application/json", **endpoint.key.headers()}
+    named = proxy_of(endpoint.url)
     if named is None:
-        return {}
+        return {"headers": headers}
     proxy = URL(named)
-    return {"proxy": proxy.with_user(None), "proxy_auth": aiohttp.BasicAuth.from_url(proxy)}
+    login = {}
+    if proxy.user is not None:
+        login = {"Proxy-Authorization": aiohttp.encode_basic_auth(proxy.user, proxy.password or "")}
+    if URL(endpoint.url).scheme == "http":
+        return {"headers": headers | login, "proxy": proxy.with_user(None)}
+    return {"headers": headers, "proxy": proxy.with_user(None), "proxy_headers": login}
 
 
-async def exchange(session: aiohttp.ClientSession, endpoint: Endpoint, body: bytes) -> Output:
+def sender(session: aiohttp.ClientSession, endpoint: Endpoint) -> Callable[[bytes], Awaitable[Output]]:
+    """Return what sends one body after another to an endpoint, through the proxy that the environment names now."""
+    return partial(_exchange, session, endpoint, request_arguments(endpoint))
+
+
+async def _exchange(
+    session: aiohttp.ClientSession, endpoint: Endpoint, arguments: Mapping[str, Any], body: bytes
+) -> Output:
     """Send a body and return the answer; raises the exceptions of ``faults``. No text holds the key."""
     try:
-        async with session.post(endpoint.url, data=body, allow_redirects=False) as response:
+        async with session.post(endpoint.url, data=body, allow_redirects=False, **arguments) as response:
             content = await _read(response)
     except TimeoutError:
         raise TransientError(f"no answer within {endpoint.timeout:g} s") from None

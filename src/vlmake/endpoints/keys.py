@@ -47,7 +47,7 @@ def read_key(variable: str | None, folder: Path) -> Key:
     if variable is None:
         return Key(None)
     named = _NAME.fullmatch(variable) and not variable.startswith("sk_")
-    value = (os.environ.get(variable) or _from_file(folder / ".env").get(variable)) if named else None
+    value = variable_value(variable, folder) if named else None
     if not named or (not value and _KEY_NOT_NAME.fullmatch(variable)):
         raise VlmakeError("api_key: write the NAME of the environment variable that holds the key, not the key itself")
     if not value or not value.strip():
@@ -55,6 +55,16 @@ def read_key(variable: str | None, folder: Path) -> Key:
     if not value.strip().isprintable():
         raise VlmakeError(f"the key in {variable} holds a line break or a control character: set it anew")
     return Key(variable, value.strip())
+
+
+def variable_value(name: str, folder: Path) -> str | None:
+    """Return a variable of the environment, else of ``folder/.env``; None where it is set nowhere, or to nothing."""
+    return os.environ.get(name) or _from_file(folder / ".env").get(name) or None
+
+
+def dotenv_values_of(folder: Path) -> dict[str, str]:
+    """Return the variables that ``folder/.env`` sets; VlmakeError for a file that cannot be read."""
+    return {name: value for name, value in _from_file(folder / ".env").items() if value is not None}
 
 
 def _from_file(file: Path) -> dict[str, str | None]:

@@ -55,6 +55,9 @@ def body_of(request: Request, wording: Wording) -> bytes:
     content = {"model": wording.model, "messages": messages, wording.limit_key: request.max_new_tokens}
     if wording.temperature is not None:
         content["temperature"] = wording.temperature
+    if request.reply_schema is not None:
+        schema = {"name": "reply", "strict": True, "schema": dict(request.reply_schema)}
+        content["response_format"] = {"type": "json_schema", "json_schema": schema}
     text = json.dumps(content | dict(wording.extra), ensure_ascii=False).encode("utf-8", "replace")
     first, *rest = text.split(mark.encode("ascii"))
     shown = [part["image"] for turn in request.turns for part in turn.parts if part["type"] == "image"]

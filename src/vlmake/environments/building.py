@@ -43,6 +43,14 @@ def is_whole(folder: Path) -> bool:
     return interpreter(folder).is_file() and present.issuperset(listed)
 
 
+def last_failure(folder: Path) -> str | None:
+    """Return why an environment could not be built when that was tried last; None where nothing is known of it."""
+    try:
+        return _failure(folder).read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
 def build(requirements: Path, folder: Path, *, on_core: bool) -> None:
     """Build an environment unless it is whole; what an earlier try left behind is removed.
 
@@ -58,11 +66,16 @@ def build(requirements: Path, folder: Path, *, on_core: bool) -> None:
         if is_whole(folder):
             return
         shutil.rmtree(folder, ignore_errors=True)
+        _failure(folder).unlink(missing_ok=True)
         print(f"making {folder} from {requirements}", file=sys.stderr, flush=True)
-        _uv(["venv", "--no-project", "--python", sys.executable, str(folder)], requirements)
         exactly = ["--no-deps"] if on_core else []
         where = ["--python", str(interpreter(folder))]
-        _uv(["pip", "install", *where, *exactly, "--requirement", str(requirements)], requirements)
+        try:
+            _uv(["venv", "--no-project", "--python", sys.executable, str(folder)], requirements)
+            _uv(["pip", "install", *where, *exactly, "--requirement", str(requirements)], requirements)
+        except VlmakeError as error:
+            write_text(_failure(folder), str(error))
+            raise
         if on_core:
             lines = [f"import site; site.addsitedir({core!r})\n" for core in _core_packages()]
             write_text(_packages(folder) / _CORE, "".join(lines))
@@ -90,6 +103,10 @@ def find_uv() -> str:
 def _reason(said: str) -> str:
     """Return uv's message without the drawing around it."""
     return " ".join(word for word in said.split() if not set(word) <= set("×╰─▶│├")) or "no message"
+
+
+def _failure(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.failed")
 
 
 def _packages(folder: Path) -> Path:

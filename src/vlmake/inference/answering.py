@@ -235,4 +235,4 @@ def request_of(question: Question, images: ImageBytes, asking: Asking) -> Reques
     found: Mapping[str, bytes] = {name: images.bytes(name) for name in shown}
     dataset = asking.looked_up_in or asking.told
     sample = SampleName(dataset, question.index, question.row) if dataset is not None else None
-    return Request([turn], found, asking.max_new_tokens, asking.pixels, sample)
+    return Request([turn], found, asking.max_new_tokens, asking.pixels, sample, asking.reply_schema)

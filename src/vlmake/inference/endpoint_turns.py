@@ -11,28 +11,29 @@ from pathlib import Path
 from vlmake import paths
 from vlmake.endpoints.faults import EndpointStoppedError
 from vlmake.locks import hold
+from vlmake.models.model_spec import ModelSpec
 from vlmake.store import write_text
 
 
 @contextmanager
-def turn(model: str, started_ns: int | None) -> Iterator[None]:
+def turn(model: ModelSpec, started_ns: int | None) -> Iterator[None]:
     """Wait for one's turn at the endpoint of a model and keep it, in the current work directory.
 
     ``started_ns`` is when the run began (Unix time, ns). Raises EndpointStoppedError where a job of the same run was
     stopped, with what stopped it.
     """
-    note = Path(paths.endpoint_note(model))
-    with hold(Path(paths.endpoint_lock(model)), f"{model}: another job asks its server; waiting for it"):
+    note = Path(paths.endpoint_note(model.home))
+    with hold(Path(paths.endpoint_lock(model.home)), f"{model.name}: another job asks its server; waiting for it"):
         if started_ns is not None and note.is_file() and note.stat().st_mtime_ns >= started_ns:
             raise EndpointStoppedError(note.read_text(encoding="utf-8"))
         yield
 
 
 @contextmanager
-def noted(model: str) -> Iterator[None]:
+def noted(model: ModelSpec) -> Iterator[None]:
     """Leave a note for the run's other jobs if the server stops this one."""
     try:
         yield
     except EndpointStoppedError as error:
-        write_text(Path(paths.endpoint_note(model)), str(error))
+        write_text(Path(paths.endpoint_note(model.home)), str(error))
         raise

@@ -10,7 +10,7 @@ import os
 import socket
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import get_args, get_type_hints
@@ -28,7 +28,8 @@ class Prediction:
     """One model answer to one sample.
 
     ``key`` digests everything that can change the answer. ``epoch`` counts how often the user asked for fresh
-    answers; ``seconds`` is this sample's share of its batch's wall time.
+    answers; ``seconds`` is this sample's share of its batch's wall time. The ``earlier`` tokens were spent on answers
+    that did not count; like the seconds they are no part of the predictions.
     """
 
     key: str
@@ -43,6 +44,8 @@ class Prediction:
     error: str | None
     seconds: float
     epoch: int
+    earlier_prompt_tokens: int = 0
+    earlier_completion_tokens: int = 0
 
 
 def _accepted_types(annotation: object) -> tuple[type, ...]:
@@ -52,6 +55,7 @@ def _accepted_types(annotation: object) -> tuple[type, ...]:
 
 
 _FIELD_TYPES = {name: _accepted_types(kind) for name, kind in get_type_hints(Prediction).items()}
+_MAY_LACK = {item.name for item in fields(Prediction) if item.default is not MISSING}
 
 
 class JournalWriter:
@@ -94,26 +98,26 @@ def parse_line(line: bytes) -> Prediction | None:
         values = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(values, dict) or values.keys() != _FIELD_TYPES.keys():
+    if not isinstance(values, dict) or values.keys() | _MAY_LACK != _FIELD_TYPES.keys():
         return None
-    for name, kinds in _FIELD_TYPES.items():
-        value = values[name]
+    for name, value in values.items():
+        kinds = _FIELD_TYPES[name]
         if not isinstance(value, kinds) and not (name == "seconds" and isinstance(value, int)):
             return None
     return Prediction(**values) if values["status"] in STATUSES else None
 
 
-def read_journal(folder: Path, keys: Iterable[str]) -> dict[str, Prediction]:
-    """Return the accepted prediction of each wanted key.
+def read_journal(folder: Path, keys: Iterable[str] | None = None) -> dict[str, Prediction]:
+    """Return the accepted prediction of each wanted key, of every key where none are named.
 
     Among several records of a key the highest epoch wins, within it an answer wins over a model error, among errors
     one that says that the sample alone stopped a device, and then the first in (file name, line) order, so the choice
     depends on the files alone.
     """
-    wanted = frozenset(keys)
+    wanted = None if keys is None else frozenset(keys)
     best: dict[str, Prediction] = {}
     for item in all_predictions(folder):
-        if item.key in wanted and (item.key not in best or _rank(item) > _rank(best[item.key])):
+        if (wanted is None or item.key in wanted) and (item.key not in best or _rank(item) > _rank(best[item.key])):
             best[item.key] = item
     return best
 

@@ -43,7 +43,7 @@ def open_model(spec: ModelSpec, threads: int, started_ns: int | None, stack: Exi
     ``started_ns`` is when the run began (Unix time, ns). A model at an endpoint is kept for this job as devices are.
     """
     if isinstance(spec.entry, EndpointEntry):
-        stack.enter_context(endpoint_turns.turn(spec.name, started_ns))
+        stack.enter_context(endpoint_turns.turn(spec, started_ns))
     lease = stack.enter_context(gpus.lease(spec.entry.gpus, spec.name))
     gpus.apply(lease)
     if lease.devices:
@@ -89,7 +89,7 @@ def answer_shard(shard: Shard, todo: Todo, spec: ModelSpec, opened: Callable[[],
             pace = replace(loaded.pace, batch_size=1) if alone else loaded.pace
             before, started = loaded.backend.facts(), time.time()
             if isinstance(loaded.backend, StreamingBackend):
-                with endpoint_turns.noted(spec.name):
+                with endpoint_turns.noted(spec):
                     course = answer_streaming(
                         questions, loaded.backend, images, writer, shard.asking, epoch=shard.epoch, advance=finish
                     )

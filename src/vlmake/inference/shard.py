@@ -35,6 +35,7 @@ class Asking:
     ``pixels`` is the model's pixel budget on this benchmark (keys of ``PixelBudget``). ``looked_up_in`` is the
     benchmark's name for a model that looks its answers up by index, so that equal prompts may have unequal answers.
     ``told`` is that name for a model that is told it, and ``with_rows`` says that such a model gets whole rows too.
+    ``reply_schema`` is the JSON schema of a judge's reply; it follows from the prompt and is in no key.
     """
 
     model_digest: str
@@ -44,6 +45,7 @@ class Asking:
     looked_up_in: str | None = None
     told: str | None = None
     with_rows: bool = False
+    reply_schema: Mapping[str, Any] | None = None
 
     def generation(self) -> dict[str, Any]:
         """Return the generation settings; greedy, whatever the checkpoint's own configuration says."""
@@ -115,6 +117,8 @@ def prediction(
         finish_reason=_well_formed(result.finish_reason) if result.finish_reason is not None else None,
         prompt_tokens=result.prompt_tokens,
         completion_tokens=result.completion_tokens,
+        earlier_prompt_tokens=result.earlier_prompt_tokens,
+        earlier_completion_tokens=result.earlier_completion_tokens,
     )
 
 

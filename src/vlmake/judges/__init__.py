@@ -1,1 +1,1 @@
-"""Who settles what the extraction rules left open; one module a judge."""
+"""LLM judges: who is asked, how, and what becomes of the reply. A judge's failure is a status and never a score."""

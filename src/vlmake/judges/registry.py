@@ -1,23 +1,34 @@
-"""Which module holds which judge, by the judge's name."""
+"""Which module asks a judge about which answers, by name.
+
+A new kind of judging is a module as ``judges.base`` describes and a line here.
+"""
 
 import importlib
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
+
+from vlmake.metrics.registry import metric_entry
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from vlmake.judges.base import Judging
 
-    from vlmake.extract.answer import Extraction
+JUDGINGS = {
+    "choice": "vlmake.judges.choice",
+    "yes_no": "vlmake.judges.yes_no",
+    "mathvista": "vlmake.judges.mathvista",
+    "mathvision": "vlmake.judges.mathvision",
+    "mmvet": "vlmake.judges.mmvet",
+    "llavabench": "vlmake.judges.llavabench",
+}
 
-JUDGES = {"exact_matching": "vlmake.judges.exact_matching"}
+_OF_TASKS = {"multiple_choice": "choice", "yes_no": "yes_no"}
 
 
-class Judge(Protocol):
-    """What a judge's module offers."""
+def judging_of(metric: str) -> str | None:
+    """Return how a judge is asked about the answers that ``metric`` counts; None where rules leave it nothing to do."""
+    entry = metric_entry(metric)
+    return entry.grader or _OF_TASKS.get(entry.task)
 
-    def settle(self, frame: "pd.DataFrame", protocol: str, extractions: "list[Extraction]") -> "list[Extraction]":
-        """Return the extractions, unresolved ones settled where the judge can; ``frame`` is as extractors see it."""
 
-
-def load_judge(name: str) -> Judge:
-    """Return the judge called ``name``."""
-    return cast(Judge, importlib.import_module(JUDGES[name]))
+def load_judging(name: str) -> "Judging":
+    """Return the module that asks."""
+    return cast("Judging", importlib.import_module(JUDGINGS[name]))

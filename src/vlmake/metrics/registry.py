@@ -62,10 +62,28 @@ METRICS = {
     "vcr_en": Entry("vlmake.metrics.vcr_en", "vqa"),
     "vcr_zh": Entry("vlmake.metrics.vcr_zh", "vqa"),
     "coco_caption": Entry("vlmake.metrics.coco_caption", "caption"),
-    "mathvista": Entry("", "vqa", grader="mathvista"),
-    "mathvision": Entry("", "vqa", grader="mathvision"),
-    "mmvet": Entry("", "vqa", grader="mmvet"),
-    "llavabench": Entry("", "vqa", grader="llavabench"),
+    "mathvista": Entry(
+        "vlmake.metrics.mathvista",
+        "vqa",
+        extractor="vlmake.extract.mathvista",
+        columns=("question_type", "answer_type", "choices", "answer_option", "precision", "task", "skills"),
+        grader="mathvista",
+    ),
+    "mathvision": Entry(
+        "vlmake.metrics.mathvision",
+        "vqa",
+        extractor="vlmake.extract.mathvision",
+        columns=("choices",),
+        grader="mathvision",
+    ),
+    "mmvet": Entry("vlmake.metrics.mmvet", "vqa", extractor="vlmake.extract.left_to_judge", grader="mmvet"),
+    "llavabench": Entry(
+        "vlmake.metrics.llavabench",
+        "vqa",
+        extractor="vlmake.extract.left_to_judge",
+        columns=("gpt4_ans",),
+        grader="llavabench",
+    ),
 }
 
 

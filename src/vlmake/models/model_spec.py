@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from vlmake import paths
 from vlmake.backends.quantization import automatic_dtype
 from vlmake.backends.registry import BACKENDS
 from vlmake.data.hubs import Hub
@@ -68,6 +69,8 @@ _NOT_IN_ANSWERS = {
     "start_timeout",
     "model",
     "python_path",
+    "served_model_variable",
+    "first_question",
 }
 
 
@@ -100,6 +103,16 @@ class ModelSpec:
     entry: ModelEntry
     folder: Path
     identity: str
+
+    @property
+    def home(self) -> str:
+        """The folder under ``results/`` of its locks and logs."""
+        return self.name
+
+    @property
+    def journals(self) -> str:
+        """The journals with all that it ever answered, as a pattern of paths."""
+        return paths.journal(self.name, "*")
 
     def digest(self) -> str:
         """Return the digest of everything about the model that can change an answer."""

@@ -1,6 +1,6 @@
 """Registry entries before they are typed: read from YAML files and laid over each other, key by key.
 
-Files of one folder hold different entries. An entry of a later folder that has the name of an earlier one is laid over
+``models/*.yaml`` and ``models.yaml`` of one folder hold different entries. An entry of a later folder that has the name of an earlier one is laid over
 it: keys it gives replace the earlier ones, a mapping such as ``pixels`` is merged key by key, one level down, and
 ``null`` takes a key back to its default. ``based_on: NAME`` starts from another entry instead.
 """
@@ -72,7 +72,7 @@ def read_layers(folder: Path, section: str) -> dict[str, Layer]:
     Raises VlmakeError for bad YAML, wrong top-level keys, names that cannot be one, and a name in two files.
     """
     found: dict[str, Layer] = {}
-    for file in sorted((folder / section).glob("*.yaml")):
+    for file in [*folder.glob(f"{section}.yaml"), *sorted((folder / section).glob("*.yaml"))]:
         content = read_yaml(file) or {}
         unknown = set(map(str, content)) - {"defaults", section} if isinstance(content, dict) else {repr(content)}
         if unknown:

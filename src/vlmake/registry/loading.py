@@ -1,12 +1,12 @@
-"""What can be run: datasets and models as typed entries, read from YAML files, one file per family.
+"""What can be run: datasets, models and judges as typed entries, read from YAML files.
 
-A registry folder holds ``datasets/*.yaml`` and ``models/*.yaml``; ``layers`` says how an entry of a later folder
+A registry folder holds ``datasets/*.yaml``, ``models/*.yaml`` and ``judges.yaml``; ``layers`` says how an entry of a later folder
 is laid over an earlier one. A relative ``path`` in an entry is relative to the YAML file that names it.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,13 +15,14 @@ from pydantic import BaseModel, ValidationError
 from vlmake import paths
 from vlmake.backends.registry import BACKENDS
 from vlmake.dataset_classes.source import class_name
-from vlmake.endpoints.address import chat_url
+from vlmake.endpoints.address import OPENAI, chat_url
 from vlmake.environments.locks import find_lock
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.metrics.registry import metric_entry
 from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.entry import Entry
 from vlmake.registry.hf_names import parse_source
+from vlmake.registry.judge_entries import Judge, JudgeEndpointEntry, JudgeServerEntry
 from vlmake.registry.layers import Draft, lay_over, mapping, read_layers
 from vlmake.registry.model_entries import (
     BenchmarkRule,
@@ -34,6 +35,7 @@ from vlmake.registry.model_entries import (
     ServerEntry,
     TransformersEntry,
 )
+from vlmake.registry.other_backend import without_other_backends_keys
 from vlmake.registry.tasks import TASKS
 from vlmake.submissions.registry import submission_entry
 
@@ -50,6 +52,7 @@ class Registry:
     datasets: Mapping[str, DatasetEntry]
     models: Mapping[str, ModelEntry]
     aliases: Mapping[str, str]
+    judges: Mapping[str, Judge] = field(default_factory=dict)
     unrecognised: frozenset[str] = frozenset()
     """Datasets whose entry says no task: it is told from their TSV when they are wanted (``own_benchmarks``)."""
     unregistered: tuple[str, ...] = ()
@@ -72,6 +75,14 @@ class Registry:
         """Return the entry behind a model name."""
         return self.models[self.resolve_model(name)]
 
+    def judge(self, name: str) -> Judge:
+        """Return the entry behind a judge's name; raise VlmakeError with the closest one for an unknown name."""
+        return self.judges[self.resolve_judge(name)]
+
+    def resolve_judge(self, name: str) -> str:
+        """Return the registered name of a judge."""
+        return self._resolve("judge", name, self.judges)
+
     def _resolve(self, kind: str, name: str, entries: Mapping[str, Any]) -> str:
         if name in entries:
             return name
@@ -88,17 +99,35 @@ def load_registry(folders: Sequence[Path]) -> Registry:
 
     Raises VlmakeError naming the file, the entry and the key of the first fault.
     """
-    drafts: dict[str, dict[str, Draft]] = {"datasets": {}, "models": {}}
+    drafts: dict[str, dict[str, Draft]] = {"datasets": {}, "models": {}, "judges": {}}
     for folder in dict.fromkeys(folder.resolve() for folder in folders):
         for section, earlier in drafts.items():
             drafts[section] = lay_over(earlier, read_layers(folder, section))
     tasked = {name: _with_task(draft) for name, draft in drafts["datasets"].items()}
     datasets = {name: _typed(DatasetEntry, draft) for name, (draft, _) in tasked.items()}
-    models = {name: _typed(_model_kind(draft), draft) for name, draft in drafts["models"].items()}
+    models = {name: _model(draft) for name, draft in drafts["models"].items()}
+    judges: dict[str, Judge] = {name: _typed(_judge_kind(draft), draft) for name, draft in drafts["judges"].items()}
     for name, draft in drafts["datasets"].items():
         _check_parts(name, datasets, draft.where)
-    aliases = {**_aliases("dataset", datasets), **_aliases("model", models)}
-    return Registry(datasets, models, aliases, frozenset(name for name, (_, known) in tasked.items() if not known))
+    aliases = {**_aliases("dataset", datasets), **_aliases("model", models), **_aliases("judge", judges)}
+    unrecognised = frozenset(name for name, (_, known) in tasked.items() if not known)
+    return Registry(datasets, models, aliases, judges, unrecognised)
+
+
+def _judge_kind(draft: Draft) -> type[Judge]:
+    """Return what kind of entry a judge's draft is."""
+    name = str(draft.values.get("backend", "endpoint"))
+    if name not in _JUDGES:
+        raise VlmakeError(f"{draft.where}: a judge's backend is {' or '.join(_JUDGES)}, not '{name}'")
+    return _JUDGES[name]
+
+
+_JUDGES: Mapping[str, type[Judge]] = {"endpoint": JudgeEndpointEntry, "server": JudgeServerEntry}
+
+
+def _model(draft: Draft) -> ModelEntry:
+    kind = _model_kind(draft)
+    return _typed(kind, without_other_backends_keys(draft, kind))
 
 
 def _model_kind(draft: Draft) -> type[ModelEntry]:
@@ -147,7 +176,9 @@ def _check_parts(name: str, datasets: Mapping[str, DatasetEntry], where: str) ->
             raise VlmakeError(f"{where}: parts: '{part}' is made of parts itself; name those")
 
 
-def _aliases(kind: str, entries: Mapping[str, DatasetEntry] | Mapping[str, ModelEntry]) -> dict[str, str]:
+def _aliases(
+    kind: str, entries: Mapping[str, DatasetEntry] | Mapping[str, ModelEntry] | Mapping[str, Judge]
+) -> dict[str, str]:
     """Return what each alias stands for; raise VlmakeError for one that stands for two entries."""
     found: dict[str, str] = {}
     for name, entry in entries.items():
@@ -278,7 +309,7 @@ def _check_class(entry: DatasetEntry, where: str) -> None:
 def _check_served(entry: ServedEntry, where: str) -> None:
     if isinstance(entry, EndpointEntry):
         try:
-            chat_url(entry.api_base)
+            chat_url(entry.api_base or OPENAI)
         except VlmakeError as error:
             raise VlmakeError(f"{where}: {error}") from None
     if isinstance(entry, ServerEntry) and entry.price is not None:

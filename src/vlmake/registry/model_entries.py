@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from vlmake.dataset_classes.source import NAME as CLASS_NAME
+from vlmake.registry.command_keys import secret_place
 from vlmake.registry.entry import Entry, Texts, names_places
 from vlmake.registry.tasks import Task
 
@@ -64,6 +65,10 @@ class ModelEntry(Entry):
     max_new_tokens: int = Field(512, ge=1, description="Longest answer where the benchmark names none.")
     batch_size: int = Field(16, ge=1, description="Samples per generation call; never changes fp32 answers.")
     aliases: Texts = Field((), description="Other names under which this model is known.")
+
+    def limits_pixels(self) -> bool:
+        """Tell whether it has a pixel budget, at all or on some benchmarks."""
+        return any(given != PixelBudget() for given in (self.pixels, *(rule.pixels for rule in self.benchmarks)))
 
 
 class CheckpointEntry(ModelEntry):
@@ -189,6 +194,15 @@ class ServedEntry(ModelEntry):
             raise ValueError("max_cost needs a price: {input: ..., output: ...} for a million tokens of each")
         return self
 
+    @model_validator(mode="after")
+    def _has_its_own_image_processor(self) -> Self:
+        if self.limits_pixels():
+            raise ValueError(
+                "a server prepares images itself, `pixels` has no effect on it: give `img_size`, the longest side in"
+                " pixels of images as they are sent, or the server's own options"
+            )
+        return self
+
 
 class EndpointEntry(ServedEntry):
     """A model behind an OpenAI-compatible server that runs somewhere."""
@@ -207,6 +221,22 @@ class ServerEntry(CheckpointEntry, ServedEntry):
     command: str = Field(description="Command line that serves it, with {port}, {path}, {gpus} filled in.")
     served_model: str | None = Field(None, description="The model's id on the server; else what it lists, else {path}.")
     start_timeout: float = Field(1800.0, gt=0, description="Seconds within which the server must answer.")
+    first_question: Literal["picture", "text"] = Field(
+        "picture", description="What it must answer before it is asked; text for a model without eyes."
+    )
+
+    @model_validator(mode="after")
+    def _holds_no_secret(self) -> Self:
+        try:
+            place = secret_place(self.command)
+        except ValueError as error:
+            raise ValueError(f"command cannot be split into arguments: {error}") from None
+        if place is not None:
+            raise ValueError(
+                f"command holds a secret ({place}), and is written into results: leave it out, or put it into an"
+                " environment variable that the server reads (`api_key: NAME` hands it the key in NAME, also of .env)"
+            )
+        return self
 
 
 VLMEVALKIT = "vlmevalkit:"
@@ -234,6 +264,6 @@ class PluginEntry(ModelEntry):
     def _is_shown_files_and_text(self) -> Self:
         if self.system is not None:
             raise ValueError("a class has no place for `system`: give it as one of its `arguments`")
-        if any(given != PixelBudget() for given in (self.pixels, *(rule.pixels for rule in self.benchmarks))):
+        if self.limits_pixels():
             raise ValueError("a class gets the images' files as they are: give `pixels` as one of its `arguments`")
         return self

@@ -19,8 +19,8 @@ class Readiness(NamedTuple):
     reason: str = ""
 
 
-def readiness(entry: DatasetEntry) -> Readiness:
-    """Return what a run of the benchmark ends in; cheap, for lists and plans."""
+def readiness(entry: DatasetEntry, *, judged: bool = False) -> Readiness:
+    """Return what a run of the benchmark ends in, with a judge or without; cheap, for lists and plans."""
     if entry.input != "image":
         return Readiness("nothing", f"{_INPUTS[entry.input]} cannot be run yet")
     if entry.dataset is not None:
@@ -36,8 +36,8 @@ def readiness(entry: DatasetEntry) -> Readiness:
         return Readiness("submission", f"its right answers are not public: hand the submission file in at {server}")
     if entry.metric is None:
         return Readiness("predictions", "no metric is known for it")
-    if grader := metric_entry(entry.metric).grader:
-        return Readiness("predictions", f"its answers are graded by an LLM judge ('{grader}'), which is not there yet")
+    if metric_entry(entry.metric).grader and not judged:
+        return Readiness("predictions", "an LLM judge has to read its answers: name one with --judge")
     return Readiness("score")
 
 

@@ -88,7 +88,7 @@ def _judged(work_dir: Path, score: Score) -> Samples:
     """Return the first samples of each verdict, as far as the results know them."""
     if score.parts:
         return Samples(missing=f"shown with its parts: {', '.join(score.parts)}")
-    file = work_dir / paths.judged(score.model, score.dataset)
+    file = work_dir / paths.judged(score.model, score.dataset, score.judged_by)
     try:
         rows = pq.read_table(file, columns=list(_JUDGED), filters=pc.field("protocol") == score.protocol)
         chosen = _chosen(rows)

@@ -93,7 +93,7 @@ def write_page(target: Path, work_dir: Path, data_dir: Path) -> None:
 def render(work_dir: Path, data_dir: Path) -> Iterator[str]:
     """Yield the page's text; samples are read dataset by dataset, when their part of the page is due."""
     scores, broken = read_scores(work_dir, paths.present_scores(work_dir))
-    scores.sort(key=lambda score: (score.dataset, score.model))
+    scores.sort(key=lambda score: (score.dataset, score.judged_by, score.model))
     protocols = sorted({score.protocol for score in scores})
     troubled = [score for score in scores if score.trouble()]
     pictures = Pictures(PICTURE_BYTES)
@@ -105,7 +105,7 @@ def render(work_dir: Path, data_dir: Path) -> Iterator[str]:
             broken=broken,
             protocols=protocols,
             overview=overview(scores),
-            anchors={(score.model, score.dataset): f"s{n}" for n, score in enumerate(scores[:SCORES_WITH_SECTION])},
+            anchors={(score.model, score.shown_as): f"s{n}" for n, score in enumerate(scores[:SCORES_WITH_SECTION])},
             counts=status_counts(scores),
             unresolved=sum(score.unresolved for score in scores),
             no_image=sum(score.samples.no_image for score in scores),

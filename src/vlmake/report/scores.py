@@ -10,8 +10,6 @@ from vlmake import paths
 from vlmake.errors import VlmakeError, counted
 from vlmake.inference.statuses import STATUSES
 
-"""Every status a prediction can have; the first one is the only one that is no cause for a look."""
-
 FRACTION_PLACES = 4
 PLACES = 2
 ABSENT = "–"
@@ -49,6 +47,7 @@ class Extraction(_Part):
 
     found: int = 0
     unresolved: int = 0
+    judged: int = 0
 
 
 class Table(_Part):
@@ -101,12 +100,41 @@ class Samples(_Part):
     by_status: dict[str, int] = Field(default_factory=dict)
 
 
+class SelfAgreement(_Part):
+    """How often a judge was asked twice about a sample, and gave the same verdict."""
+
+    asked: int
+    equal: int
+
+
+class Judging(_Part):
+    """Who judged what rules left open, and what that took."""
+
+    judge: str = ""
+    identity: str = ""
+    wording: str = ""
+    open: int = 0
+    asked: int = 0
+    found: int = 0
+    none: int = 0
+    unresolved: int = 0
+    judge_error: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = None
+    self_agreement: SelfAgreement | None = None
+    fallback: str | None = None
+    """Why rules stood in for the judge, where they did."""
+
+
 class _FileContent(_Part):
     """What the file itself says, without the names that its place gives it."""
 
     metric: str
     protocol: str
     judge: str | None = None
+    judging: Judging = Judging()
     protocols: dict[str, ProtocolScore]
     samples: Samples
     parts: list[str] = Field(default_factory=list)
@@ -121,6 +149,13 @@ class Score(_FileContent):
 
     model: str
     dataset: str
+    judged_by: str = ""
+    """The judge whose name the file bears; empty where rules alone have scored."""
+
+    @property
+    def shown_as(self) -> str:
+        """The dataset, and who judged if anybody did."""
+        return f"{self.dataset} · {self.judged_by}" if self.judged_by else self.dataset
 
     @property
     def configured(self) -> ProtocolScore:
@@ -143,9 +178,9 @@ class Score(_FileContent):
         return {name: count for name, count in counts.items() if count and name != STATUSES[0]}
 
 
-def read_score(work_dir: Path, model: str, dataset: str) -> Score:
-    """Return a score; raise VlmakeError, naming the file, when it is absent, broken or of another shape."""
-    file = paths.score_json(model, dataset)
+def read_score(work_dir: Path, model: str, dataset: str, judge: str = "") -> Score:
+    """Return a score, a judge's where one is named; raise VlmakeError, naming the file, when it is absent, broken or of another shape."""
+    file = paths.score_json(model, dataset, judge)
     try:
         score = _FileContent.model_validate_json((work_dir / file).read_bytes())
     except OSError as error:
@@ -157,15 +192,15 @@ def read_score(work_dir: Path, model: str, dataset: str) -> Score:
     if score.protocol not in score.protocols:
         raise VlmakeError(f"{file} is no score file: protocol '{score.protocol}' has no numbers in it")
     # Where the file lies is what it is called; a copy under another name must not pass for the original.
-    return Score(**{name: getattr(score, name) for name in _FileContent.model_fields}, model=model, dataset=dataset)
+    return Score(**{name: getattr(score, name) for name in _FileContent.model_fields}, model=model, dataset=dataset, judged_by=judge)
 
 
-def read_scores(work_dir: Path, pairs: Iterable[tuple[str, str]]) -> tuple[list[Score], list[str]]:
+def read_scores(work_dir: Path, names: Iterable[tuple[str, ...]]) -> tuple[list[Score], list[str]]:
     """Return the readable scores and one line for each that is not."""
     scores, broken = [], []
-    for model, dataset in pairs:
+    for name in names:
         try:
-            scores.append(read_score(work_dir, model, dataset))
+            scores.append(read_score(work_dir, *name))
         except VlmakeError as error:
             broken.append(str(error))
     return scores, broken
@@ -199,6 +234,22 @@ def number(value: Cell, decimals: int = PLACES) -> str:
 def percent(value: float | None) -> str:
     """Return a share as a percentage with one decimal, without the sign."""
     return ABSENT if value is None else f"{100 * value:.1f}"
+
+
+def judge_line(score: Score) -> str:
+    """Say who judged how many samples, and how that went; nothing where nobody did."""
+    judging = score.judging
+    if not score.judged_by:
+        return ""
+    if judging.fallback is not None:
+        return f"judge {score.judged_by} did not answer, rules alone have scored: {judging.fallback}"
+    decided = score.configured.extraction.judged
+    line = f"judge {score.judged_by} decided {decided} of {counted(score.samples.total, 'sample')}"
+    more = {"none of the answers": judging.none, "unresolved": judging.unresolved, "judge_error": judging.judge_error}
+    line += "".join(f", {count} {name}" for name, count in more.items() if count)
+    if (twice := judging.self_agreement) is not None:
+        line += f"; asked twice it agreed with itself on {twice.equal} of {twice.asked}"
+    return line + (f"; cost {judging.cost:.4f}" if judging.cost is not None else "")
 
 
 def missing_line(missing: Sequence[str]) -> str:

@@ -43,8 +43,8 @@ def overview(scores: Sequence[Score], widest: int = 8) -> Overview:
     """Return every score in its place; more than ``widest`` datasets become rows where models are fewer."""
     models = {name: Heading(name) for name in dict.fromkeys(sorted(score.model for score in scores))}
     by_dataset: dict[str, list[Score]] = {}
-    for score in sorted(scores, key=lambda score: score.dataset):
-        by_dataset.setdefault(score.dataset, []).append(score)
+    for score in sorted(scores, key=lambda score: (score.dataset, score.judged_by)):
+        by_dataset.setdefault(score.shown_as, []).append(score)
     datasets = {
         name: Heading(
             name,
@@ -53,7 +53,7 @@ def overview(scores: Sequence[Score], widest: int = 8) -> Overview:
         )
         for name, group in by_dataset.items()
     }
-    place = {(score.model, score.dataset): score for score in scores}
+    place = {(score.model, score.shown_as): score for score in scores}
     if len(datasets) > max(widest, len(models)):
         lines = [(heading, [place.get((model, name)) for model in models]) for name, heading in datasets.items()]
         return Overview("dataset", list(models.values()), lines)

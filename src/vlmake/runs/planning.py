@@ -19,13 +19,16 @@ from vlmake.errors import VlmakeError
 from vlmake.importing.entry import refuse_not_imported
 from vlmake.inference import prompts
 from vlmake.inference.journal import epoch_of
+from vlmake.judges.registry import JUDGINGS, judging_of
+from vlmake.judges.resolution import Choice, entry_of
 from vlmake.models import checkpoints, model_spec
 from vlmake.models.model_spec import BenchmarkSettings
 from vlmake.registry.dataset_entries import DatasetEntry, prompt_template, shards, tsv_path
 from vlmake.registry.hf_names import edited_digest, source_spec
+from vlmake.registry.judge_entries import Judge
 from vlmake.registry.loading import Registry
 from vlmake.registry.model_entries import CheckpointEntry
-from vlmake.registry.readiness import readiness
+from vlmake.registry.readiness import Readiness, readiness
 from vlmake.runs.run_config import ImageRoundtrip, RunConfig, configured_pairs
 from vlmake.scoring.scoring_digest import module_digest, source_digest
 from vlmake.store import canonical_json, text_digest
@@ -37,10 +40,12 @@ _HERE = Path()
 class Plan:
     """A registry and a configuration, asked by the rules. Results are remembered for the life of the plan."""
 
-    def __init__(self, registry: Registry, config: RunConfig) -> None:
+    def __init__(self, registry: Registry, config: RunConfig, choice: Choice = Choice()) -> None:  # noqa: B008
         self.registry = registry
         self.config = config
+        self.choice = choice
         self._model_spec = cache(lambda name: model_spec.planning_spec(registry.models[name], config.hub))
+        self._judge_identity = cache(lambda name: model_spec.planning_spec(self.judge_entry(name), config.hub))
         self._renderer = cache(lambda: text_digest(Path(prompts.__file__).read_text(encoding="utf-8")))
 
     def model_pattern(self) -> str:
@@ -83,7 +88,7 @@ class Plan:
         """Return the (model, dataset) whose files a command line names, the configured ones where it names no file."""
         if not any(paths.looks_like_target(word, self.config.data_dir) for word in words):
             return configured_pairs(self.config, self.registry)
-        return list(dict.fromkeys(named for word in words if (named := paths.parse_target(word))))
+        return list(dict.fromkeys(named[:2] for word in words if (named := paths.parse_target(word))))
 
     def _check_target(self, word: str) -> None:
         if word in (paths.SUMMARY, paths.REPORT):
@@ -98,17 +103,73 @@ class Plan:
         if (named := paths.parse_target(word)) is None:
             example = paths.score_csv("MODEL", "DATASET")
             raise VlmakeError(f"no file of this workflow has such a name; a score is {example}")
-        model, dataset = named
+        model, dataset, judge = named
         self._check_names({model: self.registry.resolve_model(model), dataset: self.registry.resolve_dataset(dataset)})
         results = self.results(model, dataset)  # refuses what cannot be run
+        if judge:
+            self._check_judge(dataset, judge)
+            return
         scores = (paths.score_csv(model, dataset), paths.score_json(model, dataset), paths.judged(model, dataset))
-        if word in scores and scores[0] not in results:
-            reason = readiness(self.registry.dataset(dataset)).reason
+        if word in scores and self._readiness(dataset, None).result != "score":
+            reason = self._readiness(dataset, None).reason
             raise VlmakeError(f"dataset '{dataset}' has no score: {reason}; make {results[0]}")
         if "_submission." in word and word not in results:
             raise VlmakeError(f"dataset '{dataset}' has no such file to hand in; make {results[0]}")
-        if (parts := self.parts(dataset)) and word not in (*results, scores[1]):
+        if (parts := self.parts(dataset)) and word not in (*results, *scores[:2]):
             raise VlmakeError(f"dataset '{dataset}' has no such file: it is made of {', '.join(parts)}")
+
+    def _check_judge(self, dataset: str, judge: str) -> None:
+        """Raise VlmakeError for a judge that is none, or has nothing to judge in a benchmark."""
+        self._check_names({judge: self.registry.resolve_judge(judge)})
+        for part in self.parts(dataset) or [dataset]:
+            if Choice(judge).judge_of(self.registry.dataset(part)) is None:
+                raise VlmakeError(f"dataset '{part}' leaves a judge nothing to do: make its score without one")
+
+    def judge_of(self, dataset: str) -> str:
+        """Return who judges a dataset in this run, empty for nobody; of one that is made of parts, who judges those."""
+        judge = next(
+            (
+                judge
+                for part in self.parts(dataset) or [dataset]
+                if (judge := self.choice.judge_of(self.registry.dataset(part)))
+            ),
+            None,
+        )
+        return self.registry.resolve_judge(judge) if judge else ""
+
+    def judge_gpus(self, dataset: str) -> int:
+        """Return how many GPUs the dataset's judge asks for: none where nobody judges, or a server does."""
+        judge = self.judge_of(dataset)
+        return self.registry.judges[judge].gpus if judge else 0
+
+    def judge_pattern(self) -> str:
+        """Return a regular expression that matches the registered judges' names and nothing else."""
+        return _alternatives(self.registry.judges)
+
+    def judge_entry(self, judge: str, work_dir: Path = _HERE) -> Judge:
+        """Return a judge's entry with what it leaves to variables."""
+        return entry_of(judge, self.choice, self.registry, work_dir)
+
+    def judge_spec(self, dataset: str, judge: str) -> str:
+        """Return what makes a judge's verdicts stale: who is asked, how, and what rules leave open."""
+        metric = self.registry.dataset(dataset).metric or ""
+        content = {
+            "dataset": dataset,
+            **scoring_settings(self.registry, self.config, dataset),
+            **_judging(metric),
+            "judge": self._judge_identity(judge),
+            "source": self._source(dataset),
+            "max_failures": self.config.max_failures,
+            "fallback": self.config.judge_fallback,
+            "self_agreement": self.config.self_agreement,
+        }
+        return canonical_json({key: value for key, value in content.items() if key != "protocol"})
+
+    def judged_scoring_spec(self, dataset: str, judge: str) -> str:
+        """Return what makes a score stale that a judge has part in."""
+        settings = scoring_settings(self.registry, self.config, dataset) | {"judge": judge}
+        settings |= _judging(self.registry.dataset(dataset).metric or "")
+        return canonical_json(settings | {"source": self._source(dataset)})
 
     def _check_has_data(self, base: str) -> None:
         entry = self.registry.datasets[base]
@@ -139,7 +200,7 @@ class Plan:
         Raises VlmakeError for a benchmark that cannot be run yet, or of which an imported model has no predictions.
         """
         entry = self.registry.dataset(dataset)
-        ready = readiness(entry)
+        ready = self._readiness(dataset, self.judge_of(dataset))
         if ready.result == "nothing":
             raise VlmakeError(f"dataset '{paths.parse_dataset(dataset).base}': {ready.reason}")
         if (imported := self.registry.models.get(model)) is not None:
@@ -149,7 +210,7 @@ class Plan:
             raise VlmakeError(f"dataset '{dataset}': its class says which images are shown; set `image_roundtrip: off`")
         if ready.result == "score":
             self._check_parts_are_scored(entry.parts, dataset)
-            return [paths.score_csv(model, dataset)]
+            return [paths.score_csv(model, dataset, self.judge_of(dataset))]
         if entry.parts:
             return [file for part in self.parts(dataset) for file in self.results(model, part)]
         if ready.result == "submission" and entry.submission:
@@ -179,12 +240,19 @@ class Plan:
 
     def _check_parts_are_scored(self, parts: Iterable[str], dataset: str) -> None:
         for part in parts:
-            if (ready := readiness(self.registry.datasets[part])).result != "score":
+            if (ready := self._readiness(part, self.judge_of(part))).result != "score":
                 raise VlmakeError(f"dataset '{dataset}' is scored by its parts, and '{part}' is not: {ready.reason}")
 
     def is_scored(self, dataset: str) -> bool:
         """Tell whether a run of the dataset ends in a score."""
-        return readiness(self.registry.dataset(dataset)).result == "score"
+        return self._readiness(dataset, self.judge_of(dataset)).result == "score"
+
+    def ending(self, dataset: str) -> Readiness:
+        """Return what a run of the dataset ends in, and why it is no score."""
+        return self._readiness(dataset, self.judge_of(dataset))
+
+    def _readiness(self, dataset: str, judge: str | None) -> Readiness:
+        return readiness(self.registry.dataset(dataset), judged=bool(judge))
 
     def parted_pattern(self) -> str:
         """Return a regular expression for the datasets that are made of others, with an optional row limit."""
@@ -300,6 +368,13 @@ class Plan:
 
     def _source(self, dataset: str) -> str:
         return source_digest(self.registry.dataset(dataset).metric or "")
+
+
+def _judging(metric: str) -> dict[str, str]:
+    """Return how a judge is asked about the answers that a metric counts, with the source of that."""
+    name = judging_of(metric)
+    assert name is not None  # a judge has something to do with them
+    return {"judging": name, "judging_source": module_digest(JUDGINGS[name])}
 
 
 def _class_digest(entry: DatasetEntry) -> str:

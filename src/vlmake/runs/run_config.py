@@ -30,6 +30,12 @@ class RunConfig(BaseModel):
     limit: int | None = Field(None, ge=1, description="First rows only, for every dataset named without a limit.")
     rows_per_shard: int | None = Field(None, ge=1, description="Rows of one inference job, instead of the entry's.")
     max_failures: int = Field(0, ge=0, description="How many failed samples a finished inference may hold.")
+    judge: str = Field("auto", description="auto, exact (nobody), own (each benchmark's own judge) or a judge's name.")
+    judge_fallback: Literal["none", "exact"] = Field(
+        "none", description="exact: where a judge does not answer, rules alone score, and the score says so."
+    )
+    max_judge_cost: float | None = Field(None, gt=0, description="Money after which a judge is asked no more.")
+    self_agreement: float = Field(0.0, ge=0, le=1, description="Share of samples that a judge is asked about twice.")
     data_dir: str = Field(
         "data", pattern=r"^[^{}]+$", description="Where decoded benchmarks lie, relative to the work directory."
     )

@@ -13,7 +13,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vlmake.report.scores import Cell, Score, missing_line, number, percent, places, read_scores, trouble_line
+from vlmake.report.scores import (
+    Cell,
+    Score,
+    judge_line,
+    missing_line,
+    number,
+    percent,
+    places,
+    read_scores,
+    trouble_line,
+)
 from vlmake.report.text import one_line
 
 COLUMNS_PER_BLOCK = 8
@@ -30,19 +40,19 @@ class _Line(NamedTuple):
     cells: dict[str, Cell]
 
 
-def print_scores(pairs: Iterable[tuple[str, str]], work_dir: Path, console: Console | None = None) -> None:
-    """Print the given (model, dataset) scores, one block a dataset, and say which could not be read.
+def print_scores(names: Iterable[tuple[str, ...]], work_dir: Path, console: Console | None = None) -> None:
+    """Print the given scores, one block a dataset, and say which could not be read.
 
     Args:
-        pairs: The scores; datasets, and the models of one, keep their order.
+        names: Model, dataset and judge of each; datasets, and the models of one, keep their order.
         work_dir: The folder with ``results/``.
         console: Where to print instead of stdout; colours appear only on a terminal.
     """
     console = console or Console()
-    scores, broken = read_scores(work_dir, pairs)
-    place = {dataset: number for number, dataset in enumerate(dict.fromkeys(score.dataset for score in scores))}
-    scores.sort(key=lambda score: (place[score.dataset], score.protocol))  # stable: models keep their order
-    for _, group in groupby(scores, key=lambda score: (score.dataset, score.protocol)):
+    scores, broken = read_scores(work_dir, names)
+    place = {dataset: number for number, dataset in enumerate(dict.fromkeys(score.shown_as for score in scores))}
+    scores.sort(key=lambda score: (place[score.shown_as], score.protocol))  # stable: models keep their order
+    for _, group in groupby(scores, key=lambda score: (score.shown_as, score.protocol)):
         console.print(_dataset(list(group), console.width))
     for line in broken:
         console.print(Text(f"! {one_line(line, 500)}", style="bold red"), soft_wrap=True)
@@ -53,7 +63,7 @@ def _dataset(scores: Sequence[Score], width: int) -> RenderableType:
     sizes = sorted({score.configured.overall.n or score.samples.total for score in scores})
     n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     split = "".join(f" · {one_line(name)} {only}" for name, only in _only_labels(scores).items() if only != "none")
-    heading = Text.assemble((scores[0].dataset, "bold"), f"  protocol {one_line(scores[0].protocol)} · n = {n}{split}")
+    heading = Text.assemble((scores[0].shown_as, "bold"), f"  protocol {one_line(scores[0].protocol)} · n = {n}{split}")
     parts: list[RenderableType] = [Text(), heading]
     tables = list(_tables(scores, width - _INDENT))
     for table in tables:
@@ -68,6 +78,8 @@ def _notes(scores: Sequence[Score]) -> Iterator[RenderableType]:
     """Yield the lines below the tables: interval, absent categories, trouble."""
     for score in scores:
         who = f"{score.model}: " if len(scores) > 1 else ""
+        if line := judge_line(score):
+            yield _indented(one_line(f"{who}{line}", 500), "yellow" if score.judging.fallback else "dim")
         if (accuracy := score.configured.accuracy) and accuracy.value is not None:
             interval = f"95 % interval {percent(accuracy.low)} to {percent(accuracy.high)}"
             yield _indented(f"{who}accuracy {percent(accuracy.value)} %, {interval}", "dim")

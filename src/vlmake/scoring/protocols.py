@@ -18,21 +18,24 @@ from vlmake.extract.answer import MAIN, MS, PROTOCOLS, STRICT, UNANSWERED, Extra
 from vlmake.extract.registry import load_extractor
 from vlmake.extract.vlmevalkit_view import as_text, has_formula, read_as_tsv, through_spreadsheet
 from vlmake.inference.statuses import STATUSES
-from vlmake.judges.registry import JUDGES, load_judge
+from vlmake.judges.verdicts import Judgements
+from vlmake.judges.registry import load_judging
+from vlmake.judges.settling import settle
 from vlmake.metrics.base import Floats, Metric, ScoreTable, mean
 from vlmake.metrics.registry import load_metric, metric_entry
 from vlmake.registry.tasks import Task
 from vlmake.scoring.intervals import wilson
 from vlmake.tables.plain_values import plain
 
-"""Every status of a prediction, in the order in which results list them."""
+NO_JUDGE = "exact_matching"
+"""What VLMEvalKit calls it when no LLM judges."""
 
 NO_IMAGE = "no image"
 """The ``image_error`` of rows that have no image at all; VLMEvalKit drops them, and so do the tables."""
 
 JUDGED_COLUMNS = (
     *("index", "protocol", "extracted", "rule", "confidence", "span_start", "span_end"),
-    *("hit", "group_hit", "extraction_status", "status"),
+    *("hit", "group_hit", "extraction_status", "status", "judge"),
 )
 
 
@@ -45,14 +48,16 @@ class ScoringSpec:
         task: Which extractor reads the answers.
         metric: Which metric counts them (``vlmake.metrics.registry``).
         protocol: Whose table is *the* table; the others are shown beside it.
-        judge: Who settles what the rules leave open.
+        judge: The judge that settles what the rules leave open; ``exact_matching`` for none.
+        judging: How that judge is asked (``judges.registry``), empty without one.
     """
 
     dataset: str
     task: Task
     metric: str
     protocol: str = MAIN
-    judge: str = "exact_matching"
+    judge: str = NO_JUDGE
+    judging: str = ""
 
     def __post_init__(self) -> None:
         """Check the names; VlmakeError for one that is not known or does not fit."""
@@ -61,9 +66,9 @@ class ScoringSpec:
             raise VlmakeError(
                 f"dataset '{self.dataset}': metric '{self.metric}' counts answers of '{task}', not of '{self.task}'"
             )
-        for kind, name, known in (("protocol", self.protocol, PROTOCOLS), ("judge", self.judge, tuple(JUDGES))):
-            if name not in known:
-                raise VlmakeError(f"dataset '{self.dataset}': unknown {kind} '{name}'; known: {', '.join(known)}")
+        if self.protocol not in PROTOCOLS:
+            known = ", ".join(PROTOCOLS)
+            raise VlmakeError(f"dataset '{self.dataset}': unknown protocol '{self.protocol}'; known: {known}")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "ScoringSpec":
@@ -96,7 +101,9 @@ class ScoreResult:
         return self.tables[self.spec.protocol]
 
 
-def score(samples: pd.DataFrame, predictions: pd.DataFrame, spec: ScoringSpec) -> ScoreResult:
+def score(
+    samples: pd.DataFrame, predictions: pd.DataFrame, spec: ScoringSpec, judgements: Judgements | None = None
+) -> ScoreResult:
     """Score one dataset's predictions in every protocol.
 
     Args:
@@ -105,6 +112,7 @@ def score(samples: pd.DataFrame, predictions: pd.DataFrame, spec: ScoringSpec) -
         predictions: ``index`` (text), ``prediction`` (text or null), ``status``; with a column ``repeat``, its rows 0
             are scored. A sample without a row counts as ``model_error``.
         spec: How to score.
+        judgements: What the spec's judge said of samples that rules leave open; None without a judge.
 
     Returns:
         The result. In ``judged`` every sample has one row a protocol, protocols in the order of ``PROTOCOLS`` and
@@ -124,7 +132,7 @@ def score(samples: pd.DataFrame, predictions: pd.DataFrame, spec: ScoringSpec) -
     seen = _Views(aligned, more_columns)
     judged, tables, numbers = [], {}, {}
     for protocol in PROTOCOLS:
-        frame = _judge(seen.view(protocol), protocol, spec, metric)
+        frame = _judge(seen.view(protocol), protocol, spec, metric, judgements)
         tables[protocol] = metric.table(frame)
         numbers[protocol] = _numbers(frame, tables[protocol], metric)
         judged.append(_judged_rows(aligned, frame, protocol))
@@ -135,15 +143,35 @@ def score(samples: pd.DataFrame, predictions: pd.DataFrame, spec: ScoringSpec) -
         "judge": spec.judge,
         "protocols": numbers,
         "samples": _sample_counts(aligned),
+        **({"judging": dict(judgements.about)} if judgements is not None else {}),
     }
     return ScoreResult(pd.concat(judged, ignore_index=True), tables, detail, spec)
 
 
+def open_rows(samples: pd.DataFrame, predictions: pd.DataFrame, spec: ScoringSpec) -> pd.DataFrame:
+    """Return the samples in whose answer rules found nothing in some protocol, with ``raw``, the prediction's text.
+
+    Samples without an image, without an answer, or with an empty one are left out: there is nothing to judge.
+    """
+    more_columns = metric_entry(spec.metric).columns
+    aligned = align(_with_answer(samples, more_columns), predictions)
+    seen, extractor = _Views(aligned, more_columns), load_extractor(spec.metric)
+    left: set[str] = set()
+    for protocol in PROTOCOLS:
+        view = seen.view(protocol)
+        answers = extractor.extract(view, protocol)
+        left |= {index for index, answer in zip(view["index"], answers, strict=True) if not answer.found}
+    wanted = [
+        kept and index in left and isinstance(raw, str) and bool(raw.strip())
+        for kept, index, raw in zip(aligned["kept"], aligned["index"], aligned["raw"], strict=True)
+    ]
+    return aligned[wanted].drop(columns=["kept"]).reset_index(drop=True)
+
+
 def _with_answer(samples: pd.DataFrame, more_columns: Sequence[str]) -> pd.DataFrame:
-    """Return the samples with a column ``answer``; where a benchmark has ``answers`` alone, it is those."""
-    if "answer" in samples or "answers" not in samples or "answers" not in more_columns:
-        return samples
-    return samples.assign(answer=samples["answers"])
+    """Return the samples with a column ``answer``; where a benchmark has it by another name alone, it is that."""
+    named = [name for name in ("answers", "gpt4_ans") if name in samples and name in more_columns]
+    return samples if "answer" in samples or not named else samples.assign(answer=samples[named[0]])
 
 
 def _check_answers(samples: pd.DataFrame, spec: ScoringSpec) -> None:
@@ -226,13 +254,22 @@ class _Views:
         return seen
 
 
-def _judge(view: pd.DataFrame, protocol: str, spec: ScoringSpec, metric: Metric) -> pd.DataFrame:
-    """Return the view with ``gold``, the answers (``extracted``, ``rule``, places, ``found``) and ``hit``."""
+def _judge(
+    view: pd.DataFrame, protocol: str, spec: ScoringSpec, metric: Metric, judgements: Judgements | None
+) -> pd.DataFrame:
+    """Return the view with ``gold``, ``hit``, the answers (``extracted``, ``rule``, places, ``found``) and ``judge``."""
     extractor = load_extractor(spec.metric)
-    answers = load_judge(spec.judge).settle(view, protocol, extractor.extract(view, protocol))
+    answers = extractor.extract(view, protocol)
+    by_judge: list[str | None] = [None] * len(answers)
+    if judgements is not None and judgements.fallback is None:
+        settled = settle(view["index"].tolist(), answers, judgements, load_judging(spec.judging), protocol)
+        by_judge = [spec.judge if after is not before else None for before, after in zip(answers, settled, strict=True)]
+        answers = settled
     columns: list[tuple[Any, ...]] = list(zip(*answers, strict=True)) or [()] * len(Extraction._fields)
     names = ("extracted", "rule", "span_start", "span_end", "found", "confidence")
     frame = view.assign(
+        protocol=protocol,
+        judge=pd.Series(by_judge, index=view.index, dtype=object),
         gold=pd.Series(extractor.gold(view, protocol), index=view.index, dtype=object),
         **{
             name: pd.Series(list(column), index=view.index, dtype=object)
@@ -262,6 +299,7 @@ def _judged_rows(aligned: pd.DataFrame, frame: pd.DataFrame, protocol: str) -> p
     found = source["found"].reindex(rows.index).eq(True)
     rows["extraction_status"] = np.where(found, "found", "unresolved")
     rows["status"] = aligned["status"]
+    rows["judge"] = source["judge"].reindex(rows.index).astype(object).where(lambda name: name.notna(), None)
     return rows[list(JUDGED_COLUMNS)]
 
 
@@ -285,7 +323,7 @@ def _numbers(frame: pd.DataFrame, table: ScoreTable, metric: Metric) -> dict[str
             "method": "wilson-95",
         },
         "bounds": [plain_value(bound) for bound in bounds],
-        "extraction": {"found": int(found.sum()), "unresolved": int((~found).sum())},
+        "extraction": _extraction_counts(frame),
         **({"missing": list(table.missing)} if table.missing else {}),
         **{
             name: {"columns": columns, "rows": [[plain_value(cell) for cell in row] for row in rows]}
@@ -294,12 +332,18 @@ def _numbers(frame: pd.DataFrame, table: ScoreTable, metric: Metric) -> dict[str
     }
 
 
+def _extraction_counts(frame: pd.DataFrame) -> dict[str, int]:
+    """Return how many answers were found, how many of them by the judge, and how many were not."""
+    found = frame["found"].to_numpy(dtype=bool)
+    by_judge = found & frame["judge"].notna().to_numpy()
+    counts = {"found": int(found.sum()), "unresolved": int((~found).sum())}
+    return counts | ({"judged": int(by_judge.sum())} if frame["judge"].notna().any() else {})
+
+
 def _unit_hits(frame: pd.DataFrame, metric: Metric) -> Floats:
-    """Return the hits of what is counted: questions where rows form groups, else rows."""
-    if metric.group_hits is None:
-        return frame["hit"].to_numpy(dtype=np.float64)
-    grouped = metric.group_hits(frame)
-    return grouped[~np.isnan(grouped)]
+    """Return the hits of what is counted: questions where rows form groups, else rows; NaN counts for nothing."""
+    hits = metric.group_hits(frame) if metric.group_hits else frame["hit"].to_numpy(dtype=np.float64)
+    return hits[~np.isnan(hits)]
 
 
 def plain_value(value: Any) -> Any:

@@ -26,6 +26,7 @@ JUDGED = pa.schema(
         pa.field("group_hit", pa.float64()),
         pa.field("extraction_status", pa.string(), nullable=False),
         pa.field("status", pa.string(), nullable=False),
+        pa.field("judge", pa.string()),
     ]
 )
 

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 
 from vlmake.extract.registry import extractor_module
-from vlmake.judges.registry import JUDGES
 from vlmake.metrics.registry import metric_entry
 
 _PACKAGE = "vlmake"
@@ -33,8 +32,7 @@ def source_digest(metric: str, folder: Path | None = None) -> str:
         metric: Its name in the registry; VlmakeError for an unknown one.
         folder: Where the package's modules lie; None for this package.
     """
-    entry = metric_entry(metric)
-    waiting = [_ENTRANCE, extractor_module(metric), *filter(None, [entry.module]), *JUDGES.values()]
+    waiting = [_ENTRANCE, extractor_module(metric), *filter(None, [metric_entry(metric).module])]
     return _digest_from(waiting, folder or _ROOT)
 
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 import psutil
 
@@ -21,6 +22,8 @@ _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _GRACE_S = 10.0
 _LOOK_EVERY_S = 0.2
 _NOT_FOUND = 127
+_STOPPING = (psutil.Process.terminate, psutil.Process.kill)
+_LEFT_BEHIND = (psutil.Process.kill,)  # workers of a server that is gone have nothing to bring to an end
 
 
 def main(command: list[str]) -> int:
@@ -36,7 +39,7 @@ def main(command: list[str]) -> int:
     while server.poll() is None and not _is_closed():
         pass
     code = server.poll()
-    _end_all()
+    _end_all(_STOPPING if code is None else _LEFT_BEHIND)
     return 0 if code is None else code if code >= 0 else 128 - code
 
 
@@ -52,9 +55,9 @@ def _is_closed() -> bool:
     return bool(readable) and os.read(0, 1) == b""
 
 
-def _end_all() -> None:
-    """End every descendant: politely, then by force."""
-    for end in (psutil.Process.terminate, psutil.Process.kill):
+def _end_all(ways: Sequence[Callable[[psutil.Process], None]]) -> None:
+    """End every descendant, each way for a while."""
+    for end in ways:
         deadline = time.monotonic() + _GRACE_S
         while (left := _descendants()) and time.monotonic() < deadline:
             for process in left:

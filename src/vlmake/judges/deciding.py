@@ -1,0 +1,154 @@
+"""Cases → judgements: what the journal knows already is not asked again, the rest goes to the judge at once."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vlmake.backends.base import StreamingBackend
+from vlmake.errors import VlmakeError, counted
+from vlmake.inference.answering import askable
+from vlmake.inference.journal import JournalWriter, read_journal
+from vlmake.inference.shard import Asking, Question
+from vlmake.inference.streaming import answer_streaming
+from vlmake.judges.asking import Case, Judgement, standing
+from vlmake.judges.base import Judging
+from vlmake.judges.judge_spec import JudgeSpec
+from vlmake.judges.opening import how_asked, open_judge
+from vlmake.runs.progress import progress
+
+_SHARE_STEPS = 1 << 32
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where replies are kept, the judge and its replies' schema (opened when needed), and who is told of progress."""
+
+    journal: Path
+    judge: Callable[[], StreamingBackend]
+    schema: Callable[[], Mapping[str, Any] | None]
+    advance: Callable[[int], None]
+
+
+def cases_of(open_rows: pd.DataFrame, judging: Judging) -> list[Case]:
+    """Return the rows that a judge can tell something about, ready to be asked."""
+    prompts = judging.prompts(open_rows)
+    rows = open_rows.astype(object).where(open_rows.notna(), None).to_dict("records")
+    return [
+        Case(str(row["index"]), prompt, {str(name): cell for name, cell in row.items()})
+        for row, prompt in zip(rows, prompts, strict=True)
+        if prompt is not None
+    ]
+
+
+def decide(
+    cases: Sequence[Case],
+    twice: Sequence[Case],
+    judging: Judging,
+    judge: JudgeSpec,
+    journal: Path,
+    started_ns: int | None,
+    title: str,
+) -> tuple[list[Judgement], list[Judgement]]:
+    """Return the judgements of all cases, and the second ones of those that are asked about ``twice``.
+
+    Every reply is in the journal the moment it exists; the judge is opened only if something is left to ask.
+    ``started_ns`` is when the run began (Unix time, ns). Raises VlmakeError where nothing can be asked.
+    """
+    asking = how_asked(judge, judging.SCHEMA)
+    with ExitStack() as stack:
+        opened = cache(partial(open_judge, judge, asking, started_ns, stack))
+        advance = stack.enter_context(progress(title, len(cases) + len(twice), 0))
+        course = Course(journal, lambda: opened()[0], lambda: opened()[1].reply_schema, advance)
+        found = _ask(cases, judging, asking, course)
+        return found, _ask(twice, judging, replace(asking, repeat=1), course)
+
+
+def _ask(cases: Sequence[Case], judging: Judging, asking: Asking, course: Course) -> list[Judgement]:
+    """Ask until every case has a verdict, is unresolved, or failed in this run."""
+    standings = _Standings(cases, judging, asking, course.journal)
+    course.advance(standings.settled())
+    advance: Callable[[Sequence[Question]], None] = _advance(course, standings.todo())
+    with closing(JournalWriter(course.journal)) as writer:
+        while todo := standings.todo():
+            asked_so = replace(asking, reply_schema=course.schema())
+            answer_streaming(askable(todo), course.judge(), _NoImages(), writer, asked_so, epoch=0, advance=advance)
+            standings.asked(todo)
+            advance = _told_already
+    return [found for found in standings.judgements() if found is not None]
+
+
+def _advance(course: Course, todo: Sequence[Question]) -> Callable[[Sequence[Question]], None]:
+    """Return what tells of answered questions; cases with the same prompt are answered at once."""
+    cases = Counter(question.key for question in todo)
+    return lambda asked: course.advance(sum(cases[question.key] for question in asked))
+
+
+def _told_already(asked: Sequence[Question]) -> None:
+    """Cases that are asked a second time were counted when they were asked first."""
+
+
+class _Standings:
+    """All cases against the journal as it was last read."""
+
+    def __init__(self, cases: Sequence[Case], judging: Judging, asking: Asking, journal: Path) -> None:
+        self._cases, self._judging, self._asking, self._journal = cases, judging, asking, journal
+        self._failed: frozenset[str] = frozenset()
+        self._answers = read_journal(journal)
+        self._look()
+
+    def _look(self) -> None:
+        self._now = [standing(case, self._judging, self._asking, self._answers, self._failed) for case in self._cases]
+
+    def todo(self) -> list[Question]:
+        """Return the next question about every case that has one."""
+        return [one.next for one in self._now if one.next is not None]
+
+    def asked(self, tried: Sequence[Question]) -> None:
+        """Read the journal anew after some questions were asked; those without a reply have failed."""
+        self._answers = answers = read_journal(self._journal)
+        self._failed |= {one.key for one in tried if one.key not in answers or answers[one.key].status == "model_error"}
+        self._look()
+
+    def judgements(self) -> list[Judgement | None]:
+        """Return what each case comes to as things are."""
+        return [one.judgement for one in self._now]
+
+    def settled(self) -> int:
+        """Return how many cases have nothing left to ask."""
+        return sum(one.next is None for one in self._now)
+
+
+def refuse_errors(judgements: Sequence[Judgement], max_failures: int, where: str) -> None:
+    """Raise VlmakeError while more than ``max_failures`` samples are judge errors; all replies stay journaled."""
+    failed = [one for one in judgements if one.status == "judge_error"]
+    if len(failed) > max_failures:
+        raise VlmakeError(
+            f"{where}: {len(failed)} of {counted(len(judgements), 'sample')} failed (judge_error), the first at index"
+            f" {failed[0].index}: {failed[0].error}; every other verdict is kept: run the same command again to ask"
+            f" only these, or accept them with `max_failures: {len(failed)}`"
+        )
+
+
+def asked_twice(cases: Sequence[Case], share: float) -> list[Case]:
+    """Return about that share of the cases, chosen by their prompts alone."""
+    return [case for case in cases if _place(case.prompt) < share]
+
+
+def _place(text: str) -> float:
+    """Return a number from 0 to 1 that a text has by its digest."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / _SHARE_STEPS
+
+
+class _NoImages:
+    """What a judge is shown."""
+
+    def bytes(self, image_id: str) -> bytes:
+        """Raise: no prompt of a judge names an image."""
+        raise KeyError(image_id)
