@@ -146,6 +146,8 @@ def verdict(prompt: str) -> str:
     data = json.loads(line)
     if "response" not in data:
         return '{"answer": "A"}'
+    if '"score"' in prompt:
+        return json.dumps({"score": hashlib.sha256(line.encode()).digest()[0] % 11 / 10})
     labels = [*data["options"], "none"] if "options" in data else ["Yes", "No", "none"]
     return json.dumps({"answer": labels[hashlib.sha256(line.encode()).digest()[0] % len(labels)]})
 

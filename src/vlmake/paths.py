@@ -100,9 +100,12 @@ def journal(model: str, base: str) -> str:
     return f"results/{model}/{base}/journal"
 
 
-def server_log(model: str) -> str:
-    """Return where the output goes of a server that is started for a model; no benchmark's name has an underscore."""
-    return f"results/{model}/_server.log"
+def server_log(model: str, number: int = 1) -> str:
+    """Return where the output goes of the ``number``-th server of a model that runs beside others.
+
+    No benchmark's name begins with an underscore.
+    """
+    return f"results/{model}/_server.log" if number == 1 else f"results/{model}/_server-{number}.log"
 
 
 def endpoint_lock(model: str) -> str:

@@ -1,5 +1,6 @@
 """How much is asked of a server at once, and for how much money."""
 
+import contextlib
 import heapq
 import json
 from dataclasses import asdict
@@ -205,7 +206,7 @@ def test_tokens_that_are_not_told_cost_nothing() -> None:
 
 def test_the_limit_is_not_passed_by_what_is_under_way() -> None:
     spending = Spending(Price(1.0, 0.0), most=1.0)
-    assert spending.allows_one_more(1000)  # nothing is known of the first
+    assert [spending.allows_one_more(count) for count in (0, 1, 1000)] == [True, False, False]  # the first goes alone
     spending.add(250_000, 10)
     assert [spending.allows_one_more(count) for count in (0, 1, 2, 3)] == [True, True, True, False]
     spending.add(250_000, 10)
@@ -222,6 +223,15 @@ def test_what_was_spent_before_counts() -> None:
     spending.add(100_000, 0)
     with pytest.raises(EndpointStoppedError, match=r"1\.0000 was spent"):
         spending.allows_one_more(0)
+
+
+def test_every_request_is_taken_to_cost_as_much_as_the_dearest_reply() -> None:
+    spending = Spending(Price(1.0, 0.0), most=1.0, before=0.2, replies_before=20, dearest=0.05)
+    assert spending.allows_one_more(15)
+    assert not spending.allows_one_more(16)
+    spending.add(300_000, 0)
+    assert spending.allows_one_more(0)
+    assert not spending.allows_one_more(1)
 
 
 def test_a_limit_that_was_reached_before_lets_no_request_pass() -> None:
@@ -279,6 +289,22 @@ def test_a_journal_line_without_the_tokens_of_empty_answers_is_read() -> None:
     assert parse_line(json.dumps(line | {"earlier_prompt_tokens": "1"}).encode()) is None
     del line["epoch"]
     assert parse_line(json.dumps(line).encode()) is None
+
+
+@pytest.mark.parametrize(("max_cost", "answered"), [(0.25, 2), (0.5, 5), (0.55, 5)])
+def test_a_limit_stops_what_is_left_and_nothing_where_all_is_answered(
+    max_cost: float, answered: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = [f"Is there a cat in picture {number}?" for number in range(5)]
+    questions = [make_question(ASKING, text, [{"type": "text", "text": text}], None) for text in texts]
+    with running(latency=0.02) as server:
+        priced = {"price": {"input": 1000.0, "output": 0.0}, "max_cost": max_cost}  # 0.1 a reply of 100 tokens
+        values = {"api_base": server.url, "served_model": "m", **priced}
+        entry = EndpointEntry.model_validate({"backend": "endpoint", **values})
+        with pytest.raises(EndpointStoppedError) if answered < 5 else contextlib.nullcontext():
+            asked_into(Path("journal"), questions, ModelSpec("M", entry, Path(), "endpoint:m@"))
+        assert sum(server.stats()["calls"].values()) == answered
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from vlmake.metrics.registry import METRICS, load_metric
 from vlmake.scoring.intervals import wilson
 
 # vcr_zh needs a language model that is not on PyPI.
-COUNTED = [name for name, entry in METRICS.items() if entry.module and name != "vcr_zh"]
+COUNTED = [name for name, entry in METRICS.items() if not entry.grader and name != "vcr_zh"]
 COLUMNS = {
     "category": ["count", "count", "code_reasoning", "own"],
     "l2-category": ["map", "chart", "map", "map"],

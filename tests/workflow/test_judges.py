@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from tests.chat_server import Running, running
-from tests.conftest import Workplace
+from tests.conftest import Workplace, read_tsv, write_tsv
 
 CANARY = "sk-canary-9f8e7d6c5b4a"
+NO_KEYS = {"OPENAI_API_KEY": "", "OPENAI_API_BASE": "", "LOCAL_LLM": ""}
 
 
 def endpoint(url: str, **settings: object) -> dict[str, object]:
@@ -20,9 +23,22 @@ def judge(url: str, **settings: object) -> dict[str, object]:
     return {"api_base": url, "served_model": "judge-1", "retry_interval": 0.05, **settings}
 
 
-def detail(place: Workplace, name: str) -> dict[str, object]:
-    found: dict[str, object] = json.loads(place.result("Served", f"Mini_score{name}.json").read_text(encoding="utf-8"))
+def detail(place: Workplace, name: str, dataset: str = "Mini") -> dict[str, Any]:
+    file = place.result("Served", f"{dataset}_score{name}.json")
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
+
+
+def verdicts(place: Workplace, name: str) -> list[dict[str, Any]]:
+    return pq.read_table(place.result("Served", f"Mini_judgements.{name}.parquet")).to_pylist()
+
+
+def calls(server: Running) -> int:
+    return sum(server.stats()["calls"].values())
+
+
+def files_with(folder: Path, word: str) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file() and word.encode() in file.read_bytes()]
 
 
 @pytest.fixture
@@ -40,14 +56,169 @@ def place(workplace: Workplace) -> Iterator[Workplace]:
         yield workplace
 
 
-def test_a_judge_settles_what_rules_leave_open_and_the_score_says_so(place: Workplace, judging: Running) -> None:
-    place.judges["local"] = judge(judging.url)
-    done = place.vlmake("run", "--judge", "local")
+def test_two_judges_stand_beside_the_rules_and_nobody_is_asked_twice(place: Workplace, judging: Running) -> None:
+    place.judges["first"] = judge(judging.url, price={"input": 1000, "output": 1000})
+    place.judges["second"] = judge(judging.url, revision="b")
+    done = place.vlmake("run", "--judge", "first", "--self-agreement", "0.5")
     assert done.code == 0, done.output
-    assert "judge: local; it was asked for by name" in done.output
-    print(done.output)
-    score = detail(place, ".local")
-    rows = pq.read_table(place.result("Served", "Mini_judgements.local.parquet")).to_pylist()
-    assert score["judge"] == "local"
-    assert 0 < len(rows) < 24
-    assert score["judging"]["asked"] == len(rows)
+    assert "judge: first; it was asked for by name" in done.output
+    score, rows = detail(place, ".first"), verdicts(place, "first")
+    mumbled = [row["index"] for row in place.predictions("Served", "Mini") if row["prediction"].startswith("Well")]
+    assert [row["index"] for row in rows] == mumbled, "rules read the others"
+    assert score["judge"] == "first"
+    told = score["judging"]
+    assert (told["asked"], told["found"], told["unresolved"]) == (len(rows), len(rows), 0)
+    assert told["self_agreement"]["asked"] == told["self_agreement"]["equal"] == sum(
+        row["verdict_again"] is not None for row in rows
+    )
+    assert 0 < told["self_agreement"]["asked"] < len(rows)
+    assert score["protocols"]["strict"]["extraction"] == {"found": 24, "unresolved": 0, "judged": len(rows)}
+    assert told["cost"] == pytest.approx(0.101 * told["requests"])
+    assert all(json.loads(row["reply"])["answer"] == row["verdict"] for row in rows)
+    assert f"judge first decided {len(rows)} of 24 samples" in done.output
+    page = (place.folder / "results" / "report" / "index.html").read_text(encoding="utf-8")
+    assert f"judge first decided {len(rows)} of 24 samples" in page
+    assert "Judge’s reply" in page
+
+    before = calls(judging)
+    done = place.vlmake("run", "--judge", "second")
+    assert done.code == 0, done.output
+    assert calls(judging) > before
+    assert detail(place, ".second")["judge"] == "second"
+    before, table = calls(judging), place.result("Served", "Mini_score.first.csv").read_text()
+    place.result("Served", "Mini_judgements.first.parquet").unlink()
+    place.result("Served", "Mini_score.first.csv").unlink()
+    done = place.vlmake("run", "--judge", "first", "--self-agreement", "0.5")
+    assert done.code == 0, done.output
+    assert calls(judging) <= before + 2, "the judge was seen to answer, and asked nothing that its journal has"
+    assert place.result("Served", "Mini_score.first.csv").read_text() == table
+    done = place.vlmake("run", "--judge", "exact")
+    assert done.code == 0, done.output
+    assert "judging" not in detail(place, "")
+    summary = (place.folder / "results" / "summary.csv").read_text(encoding="utf-8").splitlines()
+    assert sorted(line.rsplit(",", 1)[1] for line in summary[1:]) == ["exact_matching", "first", "second"]
+
+
+def test_a_shell_without_the_key_never_replaces_a_judged_score(place: Workplace, judging: Running) -> None:
+    place.datasets["Mini"]["judge"] = "gpt-4o-mini"
+    keyed = {**NO_KEYS, "OPENAI_API_KEY": CANARY, "OPENAI_API_BASE": f"{judging.url}/v1/chat/completions"}
+    done = place.vlmake("run", **keyed)
+    assert done.code == 0, done.output
+    assert "judge: each benchmark's own; OPENAI_API_KEY is set" in done.output
+    assert judging.stats()["keys"] == [f"Bearer {CANARY}"]
+    assert judging.stats()["last"]["model"] == "gpt-4o-mini-2024-07-18"
+    assert judging.stats()["last"]["temperature"] == 0
+    assert "response_format" in judging.stats()["last"]
+    assert not files_with(place.folder, CANARY)
+    before, table = calls(judging), place.result("Served", "Mini_score.gpt-4o-mini.csv").read_text()
+
+    done = place.vlmake("run", **NO_KEYS)
+    assert done.code == 0, done.output
+    assert "settled in judge.lock; --judge changes it" in done.output
+    assert "judge gpt-4o-mini decided" in done.output
+    assert calls(judging) == before
+    assert place.result("Served", "Mini_score.gpt-4o-mini.csv").read_text() == table
+    assert not place.result("Served", "Mini_score.csv").exists()
+
+    done = place.vlmake("run", "--judge", "auto", **NO_KEYS)
+    assert done.code == 0, done.output
+    assert place.result("Served", "Mini_score.csv").exists()
+    assert json.loads((place.folder / "judge.lock").read_text())["judge"] == "exact"
+    done = place.snakemake(**keyed)
+    assert done.jobs == ["all", "report", "summary"] or done.jobs == []
+    assert calls(judging) == before, "what was settled stays settled, with a key as well"
+
+
+def test_a_local_judge_as_users_of_vlmevalkit_name_it(place: Workplace, judging: Running) -> None:
+    (place.folder / ".env").write_text(
+        f"OPENAI_API_KEY=sk-123456\nOPENAI_API_BASE={judging.url}/v1/chat/completions\nLOCAL_LLM='/models/internlm'\n"
+    )
+    done = place.snakemake(**NO_KEYS)
+    assert done.code == 0, done.output
+    assert "judge Served/Mini/LOCAL_LLM" in done.jobs
+    assert judging.stats()["last"]["model"] == "/models/internlm"
+    assert detail(place, ".LOCAL_LLM")["judging"]["identity"] == "endpoint:/models/internlm@"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "says"),
+    [
+        (401, f"Incorrect API key provided: {CANARY}", "does not accept the key in MY_KEY"),
+        pytest.param(429, "insufficient_quota", "the quota of the key in MY_KEY is used up", marks=pytest.mark.slow),
+        pytest.param(404, "no such model", "check `api_base` and the model", marks=pytest.mark.slow),
+    ],
+)
+def test_a_judge_that_does_not_answer_stops_the_run_before_any_inference(
+    place: Workplace, status: int, error: str, says: str
+) -> None:
+    body = {"error": {"message": error, "code": error if status == 429 else None}}
+    with running(fixed={"status": status, "body": body}) as server:
+        place.judges["strict"] = judge(f"{server.url}/v1?secret={CANARY}", api_key="MY_KEY")
+        done = place.vlmake("run", "--judge", "strict", MY_KEY=CANARY)
+        assert done.code != 0
+        assert says in done.output
+        assert "Traceback" not in done.output
+        assert calls(server) <= 5
+        assert not place.result("Served", "Mini_predictions.parquet").exists()
+        assert CANARY not in done.output
+        assert {file.name for file in files_with(place.folder, CANARY)} <= {"judges.yaml"}
+
+        done = place.vlmake("run", "--judge", "strict", "--judge-fallback", "exact", MY_KEY=CANARY)
+        assert done.code == 0, done.output
+        assert says in done.output
+        assert "rules alone have scored" in done.output
+        assert says in detail(place, ".strict")["judging"]["fallback"]
+        assert CANARY not in done.output
+        assert {file.name for file in files_with(place.folder, CANARY)} <= {"judges.yaml"}
+    with running(judges=True, port=server.port):
+        done = place.vlmake("run", MY_KEY=CANARY)
+        assert done.code == 0, done.output
+        assert detail(place, ".strict")["judging"]["found"] > 0
+        assert "fallback" not in detail(place, ".strict")["judging"]
+
+
+def test_a_judge_error_is_no_score_and_is_asked_again(place: Workplace) -> None:
+    with running(judges=True, fault_share=0.6, faults=["500", "cut json"], seed=3) as server:
+        place.judges["shaky"] = judge(server.url, retry=3, nproc=1)
+        done = place.vlmake("run", "--judge", "shaky")
+        assert done.code != 0
+        assert "samples failed (judge_error)" in done.output or "does not answer" in done.output
+        assert not place.result("Served", "Mini_score.shaky.csv").exists()
+    with running(judges=True, port=server.port) as repaired:
+        done = place.vlmake("run")
+        assert done.code == 0, done.output
+        assert {row["status"] for row in verdicts(place, "shaky")} == {"found"}
+        assert calls(repaired) <= len(verdicts(place, "shaky")) + 2
+
+
+def test_a_grader_sees_every_answer_and_nothing_is_scored_without_it(place: Workplace, tmp_path: Path) -> None:
+    rows = read_tsv(Path(str(place.datasets["Mini"]["path"])))
+    header = [*rows[0][: rows[0].index("category")], "category"] if "category" in rows[0] else rows[0]
+    cells = [dict(zip(rows[0], row, strict=True)) for row in rows[1:13]]
+    graded = [header, *[[{**row, "category": "rec,ocr"}[name] for name in header] for row in cells]]
+    write_tsv(tmp_path / "Graded.tsv", graded)
+    place.datasets["Graded"] = {"path": str(tmp_path / "Graded.tsv"), "metric": "mmvet", "rows": 12}
+    done = place.vlmake("run", "--data", "Graded", **NO_KEYS)
+    assert done.code == 0, done.output
+    assert "an LLM judge has to read its answers: name one with --judge" in done.output
+    with running(judges=True) as server:
+        place.judges["grader"] = judge(server.url)
+        done = place.vlmake("run", "--data", "Graded", "--judge", "grader", **NO_KEYS)
+        assert done.code == 0, done.output
+    score = detail(place, ".grader", "Graded")
+    assert score["judging"]["asked"] == 12
+    assert score["metric"] == "mmvet"
+
+
+def test_a_judge_that_is_none_is_told_and_one_without_work_is_not_asked(place: Workplace) -> None:
+    place.judges["gpt-mine"] = judge("http://127.0.0.1:9")
+    done = place.vlmake("run", "--judge", "gpt-mein")
+    assert done.code == 1
+    assert "unknown judge 'gpt-mein'; did you mean 'gpt-mine'?" in done.output
+    place.datasets["Open"] = {**place.datasets["Mini"], "task": "vqa", "metric": "vqa_exact"}
+    done = place.vlmake("results/Served/Open_score.gpt-mine.csv")
+    assert done.code == 1
+    assert "leaves a judge nothing to do" in done.output
+    done = place.vlmake("run", "--data", "Open", "--judge", "gpt-mine")
+    assert done.code == 0, done.output
+    assert place.result("Served", "Open_score.csv").exists()

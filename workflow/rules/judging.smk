@@ -2,6 +2,9 @@
 # judge's name, so that two judges stand side by side.
 # The journal is undeclared, as that of inference is.
 
+# No parameter of the job: another limit makes no verdict stale.
+MOST_MONEY = ["--max-cost", str(RUN.max_judge_cost)] if RUN.max_judge_cost else []
+
 
 rule judge:
     """Predictions → what a judge says of those that rules cannot read, or that have to be graded."""
@@ -22,12 +25,11 @@ rule judge:
         served=lambda w: (
             ["--served-model", CHOICE.served_model] if CHOICE.served_model else []
         ),
-        limits=(["--max-cost", str(RUN.max_judge_cost)] if RUN.max_judge_cost else []),
     shell:
         "{PYTHON:q} {SCRIPTS:q}/judge.py {REGISTRY_ARGUMENTS:q} --judge {wildcards.judge:q} {params.served:q}"
         " --model {wildcards.model:q} --spec {params.spec:q} --samples {input.samples:q}"
         " --predictions {input.predictions:q} --journal {params.journal:q} --max-failures {RUN.max_failures}"
-        " --fallback {RUN.judge_fallback} --self-agreement {RUN.self_agreement} {params.limits:q} {WORK_AHEAD:q}"
+        " --fallback {RUN.judge_fallback} --self-agreement {RUN.self_agreement} {MOST_MONEY:q} {WORK_AHEAD:q}"
         " --judgements {output.judgements:q}" + ENDED
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from vlmake.inference import predictions, run_record
+from vlmake.inference.endpoint_turns import turn
 from vlmake.inference.journal import settle_epoch
-from vlmake.inference.loaded_model import answer_shard, open_model
+from vlmake.inference.loaded_model import answer_shard, has_unleased_engine, open_model
 from vlmake.inference.shard import prediction_rows, refuse_failures
 from vlmake.inference.shard_work import ShardFiles, hold_rows, read_shard
 from vlmake.inference.work_ahead import read_plan, started_ns, work_ahead
@@ -62,8 +63,11 @@ def infer(
     spec = model_spec.resolve(model, registry.model(model), checkpoint)
     own = ShardFiles(dataset, shard, shards, samples, images, journal)
     started = started_ns(planned) if planned else None
+    unleased = has_unleased_engine(spec.entry)
     with ExitStack() as stack:
-        opened = cache(partial(open_model, spec, threads, started, stack))
+        if unleased:  # before it keeps rows: the job whose engine runs answers these as well
+            stack.enter_context(turn(spec))
+        opened = cache(partial(open_model, spec, threads, started, stack, has_turn=unleased))
         with hold_rows(own, model):
             work = read_shard(own, spec, registry.dataset(dataset), image_roundtrip)
             answer_shard(work, work.todo(started), spec, opened)

@@ -84,8 +84,8 @@ def correct(sheet: Cells, judged: Tally, rest: Tally, draws: int = DRAWS, seed: 
     value = min(max((judged.right / judged.rows + specificity - 1) / (sensitivity + specificity - 1), 0.0), 1.0)
     low, high = _drawn(sheet, judged, draws, np.random.default_rng(seed))
     parts = np.array([judged.rows, rest.rows]) / (judged.rows + rest.rows)
-    others = np.random.default_rng(seed + 1).binomial(rest.rows, rest.right / max(rest.rows, 1), draws)
-    others = others / max(rest.rows, 1)
+    drawn = np.random.default_rng(seed + 1).binomial(rest.rows, rest.right / max(rest.rows, 1), draws)
+    others = drawn / max(rest.rows, 1)
     whole = parts[0] * value + parts[1] * rest.right / max(rest.rows, 1)
     return Corrected(
         sensitivity,

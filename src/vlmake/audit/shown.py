@@ -26,3 +26,8 @@ def number(found: Mapping[str, float | None]) -> str:
     if found["value"] is None:
         return "none: one category"
     return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def share_percent(value: float | None) -> str:
+    """Return a share in percent; nothing for none."""
+    return "" if value is None else f"{100 * value:.1f}"

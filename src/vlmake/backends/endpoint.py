@@ -104,13 +104,14 @@ def _spending(model: ModelSpec, entry: EndpointEntry) -> Spending:
     price = Price(entry.price.input, entry.price.output)
     if entry.max_cost is None:
         return Spending(price)
-    before, replies = 0.0, 0
+    before, replies, dearest = 0.0, 0, 0.0
     for folder in Path().glob(model.journals):
         for item in all_predictions(folder):
             prompts = (item.prompt_tokens or 0) + item.earlier_prompt_tokens
-            before += price.of(prompts, (item.completion_tokens or 0) + item.earlier_completion_tokens)
+            cost = price.of(prompts, (item.completion_tokens or 0) + item.earlier_completion_tokens)
+            before, dearest = before + cost, max(dearest, cost)
             replies += item.prompt_tokens is not None or item.completion_tokens is not None
-    return Spending(price, entry.max_cost, before, replies)
+    return Spending(price, entry.max_cost, before, replies, dearest)
 
 
 def _body(make: Make, wording: Wording, most_images: int | None) -> bytes:

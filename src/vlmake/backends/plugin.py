@@ -18,6 +18,7 @@ from vlmake.dataset_classes.faults import FaultError
 from vlmake.dataset_classes.process import scratch_folder
 from vlmake.errors import VlmakeError
 from vlmake.model_classes.calling import PluginError, UserModel, source_folder
+from vlmake.model_classes.guarding import nothing_left
 from vlmake.model_classes.making import make_model
 from vlmake.model_classes.messages import Messages, as_series, dump_images, guide_messages, write_image
 from vlmake.model_classes.source import may_build_prompts
@@ -41,10 +42,11 @@ class Batch:
 class PluginBackend:
     """A user's model. ``prepare`` writes files; all of the user's code runs in ``generate``, in one thread."""
 
-    def __init__(self, model: UserModel, max_images: int | None) -> None:
+    def __init__(self, model: UserModel, max_images: int | None, started: ExitStack) -> None:
+        """Take the model, and what ends the processes that it started."""
         self.capabilities = Capabilities(max_images, system=False, history=False)
         self._model = model
-        self._stack = ExitStack()
+        self._stack = started
         self._folder = self._stack.enter_context(scratch_folder(Path(tempfile.gettempdir(), "images")))
         self._samples = {"one by one": 0, "in batches": 0, "with its own prompt": 0}
 
@@ -75,7 +77,7 @@ class PluginBackend:
         return {"class": self._model.written, "samples": dict(self._samples), "libraries": versions}
 
     def close(self) -> None:
-        """Remove the images."""
+        """Remove the images, and end what the class started and left running."""
         self._stack.close()
 
     def _asked(self, request: Request, batch: Batch) -> Messages | Exception:
@@ -124,21 +126,27 @@ class PluginBackend:
 def load(spec: ModelSpec, runtime: RuntimeOptions) -> PluginBackend:
     """Make the instance of the class that the spec's entry names; VlmakeError as one line if it cannot be had."""
     entry: PluginEntry = spec.entry  # type: ignore[assignment]  # the registry gave this backend its kind of entry
+    with ExitStack() as started:
+        started.enter_context(nothing_left())
+        model = _made(spec.name, entry)
+        if model.has_own_prompts() and not may_build_prompts(entry):
+            raise VlmakeError(
+                f"model '{spec.name}': {entry.model} inherits use_custom_prompt from a package; define it in its own"
+                " module too, so that it is known without an import that its prompts depend on rows"
+            )
+        if runtime.device == "cpu" and (torch := sys.modules.get("torch")) is not None:
+            torch.set_num_threads(runtime.threads)
+        return PluginBackend(model, entry.max_images, started.pop_all())
+
+
+def _made(name: str, entry: PluginEntry) -> UserModel:
     with redirect_stdout(sys.stderr):
         try:
-            model = UserModel(make_model(entry), entry.model, source_folder(entry.python_path))
+            return UserModel(make_model(entry), entry.model, source_folder(entry.python_path))
         except FaultError as error:
-            raise VlmakeError(f"model '{spec.name}': {entry.model}: {error}") from None
+            raise VlmakeError(f"model '{name}': {entry.model}: {error}") from None
         except VlmakeError as error:
-            raise VlmakeError(f"model '{spec.name}': {error}") from None
-    if model.has_own_prompts() and not may_build_prompts(entry):
-        raise VlmakeError(
-            f"model '{spec.name}': {entry.model} inherits use_custom_prompt from a package; define it in its own module"
-            " too, so that it is known without an import that its prompts depend on rows"
-        )
-    if runtime.device == "cpu" and (torch := sys.modules.get("torch")) is not None:
-        torch.set_num_threads(runtime.threads)
-    return PluginBackend(model, entry.max_images)
+            raise VlmakeError(f"model '{name}': {error}") from None
 
 
 def _output(text: str) -> Output:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from vlmake.endpoints.keys import read_key
 from vlmake.endpoints.messages import Wording
 from vlmake.endpoints.spending import Spending
 from vlmake.errors import VlmakeError
+from vlmake.locks import try_hold
 from vlmake.servers.process import ServerProcess, start
 from vlmake.servers.readiness import PortTakenError, wait_until_ready
 
@@ -40,8 +43,12 @@ class ServerBackend:
         self._key = read_key(self._entry.api_key, Path.cwd())
         self._starts = self._futile = 0
         self._server: ServerProcess
-        wording = self._started()
-        self._endpoint = endpoint_backend(self._server.root, wording, self._entry, Spending(), Path.cwd())
+        with ExitStack() as held:
+            self._log = _own_log(spec.home, held)
+            wording = self._started()
+            held.callback(lambda: self._server.stop())  # the one that runs then
+            self._endpoint = endpoint_backend(self._server.root, wording, self._entry, Spending(), Path.cwd())
+            self._held = held.pop_all()
 
     def stream(self, requests: Iterator[Make], deliver: Deliver) -> None:
         """Send every request; one at which the server dies alone has that for its answer."""
@@ -61,7 +68,7 @@ class ServerBackend:
 
     def close(self) -> None:
         """Stop the server and all it started."""
-        self._server.stop()
+        self._held.close()
 
     def _asked(self, course: _Course, numbered: Iterable[tuple[int, Make]]) -> bool:
         """Ask; return whether the server lived through it."""
@@ -107,8 +114,7 @@ class ServerBackend:
         self._starts += 1
         places = {"path": str(self._spec.folder), "name": self._spec.name, "gpus": str(max(1, self._entry.gpus))}
         key = {} if self._key.variable is None else {self._key.variable: self._key.value or ""}
-        log = Path(paths.server_log(self._spec.home))
-        return start(self._entry.command, places, log, key, self._runtime.descriptors, port)
+        return start(self._entry.command, places, self._log, key, self._runtime.descriptors, port)
 
     def _ready(self) -> Wording:
         """Wait until the server answers; return how it is asked. A server that does not is stopped."""
@@ -128,6 +134,12 @@ class ServerBackend:
 
     def _last_words(self, lines: int = 3) -> str:
         return self._key.hidden_in(self._server.last_words(lines))
+
+
+def _own_log(model: str, held: ExitStack) -> Path:
+    """Return the first of a model's logs that no other job's server writes to, kept until ``held`` ends."""
+    logs = (Path(paths.server_log(model, number)) for number in count(1))
+    return next(log for log in logs if held.enter_context(try_hold(log)))
 
 
 class _Course:

@@ -114,6 +114,8 @@ def command(
         targets = results
     if any(plan.judge_of(dataset) for _, dataset in pairs) or choice.judge not in (EXACT, OWN):
         print(choice.said(), file=sys.stderr, flush=True)
+    if is_dry_run(passed.options):
+        _preview(plan, pairs, passed.targets, work_dir, scored=mode == "all", fresh=fresh)
     gpus = _gpu_jobs([*asked, *(plan.judge_gpus(dataset) for _, dataset in pairs)])
     command_line = _command(passed, targets, work_dir, folders, lmu_data, gpus, verbose, given)
     if code := run_snakemake(command_line):
@@ -252,6 +254,15 @@ def _folders(pairs: Pairs, data_dir: str) -> list[str]:
 
 def _journal(work_dir: Path, model: str, dataset: str) -> Path:
     return work_dir / paths.journal(model, paths.parse_dataset(dataset).base)
+
+
+def _preview(
+    plan: Plan, pairs: Pairs, targets: Sequence[str], work_dir: Path, *, scored: bool, fresh: bool
+) -> None:
+    """Print what a run will take, before Snakemake's own plan of it."""
+    from vlmake.runs.terminal_preview import print_preview
+
+    print_preview(plan, pairs, targets, work_dir, scored=scored, fresh=fresh)
 
 
 def _show(work_dir: Path, names: Sequence[paths.ScoreName], data_dir: str) -> None:

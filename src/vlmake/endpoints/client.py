@@ -154,6 +154,7 @@ class _Asking:
         self._endpoint, self._concurrency = client.endpoint, client.concurrency
         self._retries: list[tuple[float, int, _Job]] = []  # a heap by the moment when each is due
         self._under_way: set[asyncio.Task[None]] = set()
+        self._taken: Call | None = None  # from the calls, and not yet sent
         self._exhausted = False
         self._news = asyncio.Event()
         self._stopped: BaseException | None = None
@@ -202,15 +203,22 @@ class _Asking:
         return None
 
     def _next_job(self) -> _Job | None:
+        is_due = bool(self._retries) and self._retries[0][0] <= self._elapsed()
+        if not is_due and not self._has_fresh_call():
+            return None
         if not self._client.spending.allows_one_more(len(self._under_way)):
             return None
-        if self._retries and self._retries[0][0] <= self._elapsed():
+        if is_due:
             return heapq.heappop(self._retries)[2]
-        if self._exhausted or len(self._retries) >= 2 * self._endpoint.most:
-            return None
-        call = next(self._calls, None)
-        self._exhausted = call is None
+        call, self._taken = self._taken, None
         return _Job(call) if call is not None else None
+
+    def _has_fresh_call(self) -> bool:
+        """Take the next call, if there is one and not too many wait for another attempt."""
+        if self._taken is None and not self._exhausted and len(self._retries) < 2 * self._endpoint.most:
+            self._taken = next(self._calls, None)
+            self._exhausted = self._taken is None
+        return self._taken is not None
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)

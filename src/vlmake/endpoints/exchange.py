@@ -71,14 +71,17 @@ async def _exchange(
     try:
         async with session.post(endpoint.url, data=body, allow_redirects=False, **arguments) as response:
             content = await _read(response)
+    except aiohttp.ConnectionTimeoutError:
+        raise TransientError(f"no connection to {endpoint.shown} in time", reached=False) from None
     except TimeoutError:
         raise TransientError(f"no answer within {endpoint.timeout:g} s") from None
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-        raise EndpointStoppedError(f"{endpoint.shown} is no URL: check `api_base`") from None
+        raise EndpointStoppedError(f"{endpoint.shown} is no URL: check `api_base`", whole_account=True) from None
     except (aiohttp.ClientError, OSError) as error:
         said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)  # its text has the query
         text = endpoint.key.hidden_in(" ".join(said.split()))
-        raise TransientError(f"{type(error).__name__}: {text}"[:200]) from None
+        reached = not isinstance(error, aiohttp.ClientConnectorError)
+        raise TransientError(f"{type(error).__name__}: {text}"[:200], reached=reached) from None
     if response.status == 200:
         return read_reply(content, endpoint.key, endpoint.shown)
     refusal = read_refusal(response.status, content)

@@ -13,7 +13,8 @@ from vlmake.errors import VlmakeError
 
 _TOO_MANY = 429
 _AGAIN = frozenset({408, 409, 425, _TOO_MANY})
-_NOT_ALLOWED = frozenset({401, 403})
+_FORBIDDEN = 403
+_NOT_ALLOWED = frozenset({401, _FORBIDDEN})
 _NOT_FOUND = frozenset({404, 405})
 # Codes and types that servers give: OpenAI, DashScope, Zhipu (docs.bigmodel.cn/cn/faq/api-code), Volcengine, Moonshot.
 _QUOTA_CODES = frozenset(
@@ -43,22 +44,39 @@ _FILTER_CODES = frozenset(
 )
 _FILTER_PART = "SensitiveContentDetected"  # Volcengine: InputImageSensitiveContentDetected and others
 _FILTER_TEXTS = ("content violates usage guidelines", "your input was flagged")  # 403 of xAI, of OpenRouter
+# What an API's refusal speaks of that concerns all requests, unless it speaks of something that one of them sent.
+_OF_ALL = re.compile(
+    r"model|deployment|api.?key|credential|permission|account|organi[sz]ation|project|subscription|country|region"
+    r"|\u6a21\u578b|\u5bc6\u94a5|\u6743\u9650",
+    re.IGNORECASE,
+)
+_OF_ONE = re.compile(r"image|picture|url|file|prompt|content|input|\u56fe", re.IGNORECASE)
 _LONGEST_WAIT_S = 900.0  # a server that asks for more will not answer within this run
 _SHOWN = 300
 _READ = 4000
 
 
 class TransientError(Exception):
-    """It may go well another time. ``status`` is the reply's, ``retry_after`` the wait in seconds that it asks for."""
+    """It may go well another time.
 
-    def __init__(self, reason: str, status: int | None = None, retry_after: float | None = None) -> None:
+    ``status`` is the reply's, ``retry_after`` the wait in seconds that it asks for. ``reached`` is false where there
+    was no connection.
+    """
+
+    def __init__(
+        self, reason: str, status: int | None = None, retry_after: float | None = None, *, reached: bool = True
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.retry_after = retry_after
+        self.reached = reached
 
 
 class RejectedError(Exception):
-    """The server does not take this request, however often it is sent."""
+    """The server does not take this request, however often it is sent; tokens are those of answers that were empty."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 class FilteredError(Exception):
@@ -70,16 +88,29 @@ class ServerGoneError(Exception):
 
 
 class EndpointStoppedError(VlmakeError):
-    """Nothing more can be asked of this server until the user mends something."""
+    """Nothing more can be asked of this server until the user mends something.
+
+    ``whole_account`` says that every model behind the same address and key is stopped too. ``refused`` is there where
+    the sample alone may be the reason: what it was refused with.
+    """
+
+    def __init__(self, message: str, *, whole_account: bool = False, refused: str | None = None) -> None:
+        super().__init__(message)
+        self.whole_account = whole_account
+        self.refused = refused
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A reply other than 200, read: the server's own words, and its machine-readable codes if it gave any."""
+    """A reply other than 200, read: the server's own words, and its machine-readable codes if it gave any.
+
+    ``is_api`` says that it is an error as APIs write them, and not the page of a proxy or firewall.
+    """
 
     status: int
     text: str
     codes: frozenset[str] = frozenset()
+    is_api: bool = False
 
     def __str__(self) -> str:
         return f"HTTP {self.status}: {self.text[:_SHOWN]}" if self.text else f"HTTP {self.status}"
@@ -97,8 +128,9 @@ def read_refusal(status: int, body: bytes) -> Refusal:
     said: Any = content.get("error", content) if isinstance(content, Mapping) else content
     if isinstance(said, Mapping):
         message = said.get("message") or said.get("detail") or text
-        return Refusal(status, " ".join(str(message).split())[:_READ], _codes(said))
-    return Refusal(status, " ".join(said.split())[:_READ] if isinstance(said, str) else text)
+        is_api = "error" in content or bool({"message", "detail"} & said.keys())
+        return Refusal(status, " ".join(str(message).split())[:_READ], _codes(said), is_api)
+    return Refusal(status, " ".join(said.split())[:_READ] if isinstance(said, str) else text, is_api=said is not content)
 
 
 def _codes(said: Mapping[str, Any]) -> frozenset[str]:
@@ -120,9 +152,16 @@ def fault_of(refusal: Refusal, headers: Mapping[str, str], key: str, url: str) -
     if _is_filter(refusal):
         return FilteredError(refusal.text[:_SHOWN])
     if status == 402 or _is_quota(refusal):
-        return EndpointStoppedError(f"{url}: the quota of {key} is used up ({refusal}); the same command goes on later")
+        return EndpointStoppedError(
+            f"{url}: the quota of {key} is used up ({refusal}); the same command goes on later",
+            whole_account=not any(_A_DAY in code for code in refusal.codes) and not _NONE_AT_ALL.search(refusal.text),
+        )
     if status in _NOT_ALLOWED or (status == 400 and any(text in refusal.text.lower() for text in _KEY_TEXTS)):
-        return EndpointStoppedError(f"{url} does not accept {key} ({refusal}): set it right, then run the same again")
+        return EndpointStoppedError(
+            f"{url} does not accept {key} ({refusal}): set it right, then run the same again",
+            whole_account=status != _FORBIDDEN,
+            refused=_of_the_sample(refusal) if status == _FORBIDDEN else None,
+        )
     if status in _AGAIN or status >= 500:
         wait = retry_after(headers)
         if wait is None and status == _TOO_MANY:
@@ -131,8 +170,21 @@ def fault_of(refusal: Refusal, headers: Mapping[str, str], key: str, url: str) -
             return EndpointStoppedError(f"{url} asks to wait {wait / 60:.0f} min ({refusal}); run the same again then")
         return TransientError(str(refusal), status, wait)
     if status in _NOT_FOUND or 300 <= status < 400:
-        return EndpointStoppedError(f"{url} has no such model or address ({refusal}): check `api_base` and the model")
+        return EndpointStoppedError(
+            f"{url} has no such model or address ({refusal}): check `api_base` and the model",
+            refused=_of_the_sample(refusal),
+        )
     return RejectedError(str(refusal))
+
+
+def _of_the_sample(refusal: Refusal) -> str | None:
+    """Return a refusal's words where the sample alone may be the reason for it; None where the key or the model is.
+
+    A firewall in front of the API forbids single prompts with a page of its own, and an API may look for an image.
+    """
+    words = f"{refusal.text} {' '.join(refusal.codes)}"
+    is_of_all = refusal.is_api and _OF_ALL.search(words) and not _OF_ONE.search(words)
+    return None if is_of_all else str(refusal)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

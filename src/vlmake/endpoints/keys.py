@@ -3,15 +3,22 @@
 import os
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
+from vlmake.endpoints.spellings import spellings_of
 from vlmake.errors import VlmakeError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HIDDEN = "***"
-_LIKE_A_KEY = r"\b(?:sk|key|ak|Bearer)[-_ ](?=[\w*.-]*[\d*])[\w*.-]{6,}"  # masked in the middle, or cut
+_ENDS_A_KEY = r"\s\"'<>,;(){}\[\]"
+_LIKE_A_KEY = re.compile(  # masked in the middle, or cut
+    rf"\b(?:sk|key|ak|Bearer)[-_ ](?=[^{_ENDS_A_KEY}]*[\d*])[^{_ENDS_A_KEY}]{{6,}}"
+)
+_PART = 8  # so many of its characters in a row are a part of the key
 _KEY_NOT_NAME = re.compile(r"(?=.*\d)(?=.*[a-z]).{20,}")
 _LONG_ENOUGH = 6  # a shorter "key" (EMPTY, none) is no secret, and hiding it would blank ordinary words
 
@@ -28,10 +35,23 @@ class Key:
         return {"Authorization": f"Bearer {self.value}"} if self.value else {}
 
     def hidden_in(self, text: str) -> str:
-        """Return ``text`` with the key's value blanked: servers like to quote it, whole or in part."""
+        """Return a message with the key's value blanked: servers like to quote it, whole or in part."""
         if not self.value or len(self.value) < _LONG_ENOUGH:
             return text
-        return re.sub(rf"{re.escape(self.value)}|{_LIKE_A_KEY}", _HIDDEN, text)
+        return _LIKE_A_KEY.sub(_HIDDEN, _without_parts(self._spellings.sub(_HIDDEN, text), self.value))
+
+    def hidden_in_answer(self, text: str) -> str:
+        """Return a model's words with the key's whole value blanked, and nothing else.
+
+        A key that is a mere word or number stays: the model may well mean the word.
+        """
+        if not self.value or len(self.value) < _PART or self.value.isalpha() or self.value.isdigit():
+            return text
+        return self._spellings.sub(_HIDDEN, text)
+
+    @cached_property
+    def _spellings(self) -> re.Pattern[str]:
+        return re.compile(spellings_of(self.value or ""))
 
     def where(self) -> str:
         """Return the name by which a user knows the key."""
@@ -51,7 +71,8 @@ def read_key(variable: str | None, folder: Path) -> Key:
     if not named or (not value and _KEY_NOT_NAME.fullmatch(variable)):
         raise VlmakeError("api_key: write the NAME of the environment variable that holds the key, not the key itself")
     if not value or not value.strip():
-        raise VlmakeError(f"no key: set the environment variable {variable}, or write {variable}=... into .env")
+        advice = f"set the environment variable {variable}, or write {variable}=... into .env"
+        raise VlmakeError(f"no key: {advice}{_unread_line(folder / '.env', variable)}")
     if not value.strip().isprintable():
         raise VlmakeError(f"the key in {variable} holds a line break or a control character: set it anew")
     return Key(variable, value.strip())
@@ -65,6 +86,35 @@ def variable_value(name: str, folder: Path) -> str | None:
 def dotenv_values_of(folder: Path) -> dict[str, str]:
     """Return the variables that ``folder/.env`` sets; VlmakeError for a file that cannot be read."""
     return {name: value for name, value in _from_file(folder / ".env").items() if value is not None}
+
+
+def _without_parts(text: str, value: str) -> str:
+    """Return ``text`` with every stretch of the value blanked that is long enough to be a secret."""
+    for start in range(len(value) - _PART + 1):
+        while (found := text.find(value[start : start + _PART])) >= 0:
+            end, same = found + _PART, start + _PART
+            while end < len(text) and same < len(value) and text[end] == value[same]:
+                end, same = end + 1, same + 1
+            text = text[:found] + _HIDDEN + text[end:]
+    return text
+
+
+def _unread_line(file: Path, variable: str) -> str:
+    """Return which line of a file was passed over as no assignment: the variable's own if it has one, else the first.
+
+    The line is not quoted: it may hold the key.
+    """
+    if not file.is_file():
+        return ""
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        unread = [binding.original for binding in parse_stream(lines) if binding.error]
+    own = [line for line in unread if re.match(rf"\s*(?:export\s+)?['\"]?{variable}\b", line.string)]
+    if not unread:
+        return ""
+    line = (own or unread)[0]
+    blank = len(line.string) - len(line.string.lstrip())
+    number = line.line + line.string[:blank].count("\n")
+    return f" ({file}, line {number} is no NAME=value, perhaps for a quote without its end: it was passed over)"
 
 
 def _from_file(file: Path) -> dict[str, str | None]:

@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from vlmake.backends.base import Output
-from vlmake.endpoints.faults import Refusal, TransientError, fault_of, read_refusal
+from vlmake.endpoints.faults import TransientError, fault_of, read_refusal
 from vlmake.endpoints.keys import Key
 
 _THINKING = ("reasoning_content", "reasoning")
@@ -15,6 +16,7 @@ _FILTERED = frozenset(  # OpenAI's, Zhipu's, and Gemini's own, which its compati
     {"content_filter", "sensitive", "safety", "recitation", "blocklist", "prohibited_content", "spii", "image_safety"}
 )
 _BROKEN_OFF = frozenset({"error", "abort", "network_error", "insufficient_system_resource"})  # half an answer is none
+_MOST_TOKENS = 2**31 - 1  # what the tables of predictions hold; a larger count is none
 _SHOWN = 120
 _READ = 4000
 
@@ -50,11 +52,11 @@ def read_reply(body: bytes, key: Key, url: str) -> Output:
     usage = usage if isinstance(usage, Mapping) else {}
     refused = kind in _FILTERED or bool(refusal and not text.strip())
     return Output(
-        text=text if text.strip() or not isinstance(refusal, str) else refusal,
-        finish_reason="length" if kind in _CUT else reason,
+        text=key.hidden_in_answer(text if text.strip() or not isinstance(refusal, str) else refusal),
+        finish_reason="length" if kind in _CUT else key.hidden_in(reason) if reason else reason,
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
-        thinking=thinking or None,
+        thinking=key.hidden_in_answer(thinking) if thinking else None,
         refused=refused,
     )
 
@@ -76,12 +78,12 @@ def _hidden_error(error: Any, body: bytes, key: Key, url: str) -> Exception:
     said = read_refusal(200, body)
     code = error.get("code") if isinstance(error, Mapping) else None
     status = int(code) if isinstance(code, int) or (isinstance(code, str) and re.fullmatch(r"\d{3}", code)) else 500
-    refusal = Refusal(status if 400 <= status < 600 else 500, key.hidden_in(said.text), said.codes)
+    refusal = replace(said, status=status if 400 <= status < 600 else 500, text=key.hidden_in(said.text))
     return fault_of(refusal, {}, key.where(), url)
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS else None
 
 
 def _start(body: bytes, key: Key) -> str:

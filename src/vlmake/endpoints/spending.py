@@ -21,12 +21,16 @@ class Price:
 
 @dataclass
 class Spending:
-    """What was spent, also ``before``, and what may be spent (``most``; None: any sum). A limit needs a price."""
+    """What was spent, also ``before``, and what may be spent (``most``; None: any sum). A limit needs a price.
+
+    ``dearest`` is what the reply cost that cost most.
+    """
 
     price: Price | None = None
     most: float | None = None
     before: float = 0.0
     replies_before: int = 0
+    dearest: float = 0.0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     replies: int = 0
@@ -36,6 +40,8 @@ class Spending:
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0
         self.replies += 1
+        if self.price:
+            self.dearest = max(self.dearest, self.price.of(prompt_tokens or 0, completion_tokens or 0))
 
     def cost(self) -> float | None:
         """Return the money spent since the start, None without a price."""
@@ -44,14 +50,17 @@ class Spending:
     def allows_one_more(self, under_way: int) -> bool:
         """Tell whether one more request can be sent while so many are under way.
 
-        Each is taken to cost what replies did so far on average. Raises EndpointStoppedError where none is under way
-        and the next one would pass the limit.
+        Each is taken to cost what a reply did so far at most; the first is sent alone. Raises EndpointStoppedError
+        where none is under way and the next one would pass the limit.
         """
-        replies = self.replies_before + self.replies
-        if self.most is None or self.price is None or not replies:
+        if self.most is None or self.price is None:
             return True
+        replies = self.replies_before + self.replies
+        if not replies:
+            return not under_way
         spent = self.before + (self.cost() or 0.0)
-        if spent + spent / replies * (under_way + 1) <= self.most:
+        each = max(self.dearest, spent / replies)
+        if spent + each * (under_way + 1) <= self.most:
             return True
         if under_way:
             return False

@@ -146,6 +146,11 @@ def epoch_of(folder: Path, dataset: str) -> int:
     return _read_epoch(folder / f"{dataset}.epoch")[0]
 
 
+def is_settled(folder: Path, dataset: str) -> bool:
+    """Tell whether the last request for fresh predictions for ``dataset``, if there was one, was met to its end."""
+    return _read_epoch(folder / f"{dataset}.epoch")[1]
+
+
 def start_epoch(folder: Path, dataset: str) -> int:
     """Supersede what is known for ``dataset`` and return the new epoch.
 

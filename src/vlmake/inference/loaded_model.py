@@ -5,7 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,8 @@ from vlmake.backends.base import Backend, StreamingBackend
 from vlmake.data.images import ImageStore
 from vlmake.data.roundtrip import ShownImages
 from vlmake.devices import gpus
+from vlmake.devices.finding import visible_devices
+from vlmake.errors import VlmakeError
 from vlmake.inference import endpoint_turns, run_record
 from vlmake.inference.answering import Course, Pace, answer, askable, set_aside_broken
 from vlmake.inference.journal import JournalWriter
@@ -22,7 +24,7 @@ from vlmake.inference.shard_work import Shard, Todo
 from vlmake.inference.streaming import answer_streaming
 from vlmake.models import model_spec
 from vlmake.models.model_spec import ModelSpec, RuntimeOptions
-from vlmake.registry.model_entries import EndpointEntry
+from vlmake.registry.model_entries import EndpointEntry, ModelEntry, ServerEntry
 from vlmake.runs.progress import progress
 
 _MOST_HOST_WORKERS = 8  # threads that decode and tile ahead of one device: a photo takes them 30 to 140 ms
@@ -37,13 +39,24 @@ class LoadedModel:
     pace: Pace
 
 
-def open_model(spec: ModelSpec, threads: int, started_ns: int | None, stack: ExitStack) -> LoadedModel:
+def has_unleased_engine(entry: ModelEntry) -> bool:
+    """Tell whether a job starts a model's server without leasing a device for it: then one job at a time does."""
+    return isinstance(entry, ServerEntry) and not (entry.gpus and visible_devices())
+
+
+def open_model(
+    spec: ModelSpec, threads: int, started_ns: int | None, stack: ExitStack, *, has_turn: bool = False
+) -> LoadedModel:
     """Lease devices until ``stack`` ends and load the model on them; waits for devices that others hold.
 
-    ``started_ns`` is when the run began (Unix time, ns). A model at an endpoint is kept for this job as devices are.
+    ``started_ns`` is when the run began (Unix time, ns). A model at an endpoint, or of an engine without devices, is
+    kept for this job as devices are; ``has_turn`` says that it is kept already.
     """
-    if isinstance(spec.entry, EndpointEntry):
-        stack.enter_context(endpoint_turns.turn(spec, started_ns))
+    unleased = has_unleased_engine(spec.entry)
+    if unleased or isinstance(spec.entry, EndpointEntry):
+        if not has_turn:
+            stack.enter_context(endpoint_turns.turn(spec))
+        endpoint_turns.refuse_if_stopped(spec, started_ns)
     lease = stack.enter_context(gpus.lease(spec.entry.gpus, spec.name))
     gpus.apply(lease)
     if lease.devices:
@@ -51,7 +64,8 @@ def open_model(spec: ModelSpec, threads: int, started_ns: int | None, stack: Exi
     runtime = RuntimeOptions(model_spec.choose_device(spec.entry), threads, lease.descriptors)
     workers = 0 if runtime.device == "cpu" else min(_MOST_HOST_WORKERS, _usable_cpus())
     names = tuple(device.id for device in lease.devices)
-    backend = backends.load(spec, runtime)
+    with endpoint_turns.noted(spec, VlmakeError) if unleased else nullcontext():  # the next one would not start either
+        backend = backends.load(spec, runtime)
     stack.callback(backend.close)
     return LoadedModel(backend, names, Pace(spec.entry.batch_size, workers))
 

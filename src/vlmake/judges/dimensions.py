@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vlmake.judges.numbers import number
-from vlmake.judges.wording import as_data, json_reply, prompt_of, without_tokens
+from vlmake.judges.replies import own_object, said
+from vlmake.judges.wording import as_data, prompt_of, without_tokens
 
 VERSION = "dimensions-1"
 MAX_TOKENS = 1_024
@@ -67,22 +68,23 @@ def turn_prompt(question: str, reference: str, response: str, dimensions: Mappin
     )
 
 
-def read_grades(reply: str, dimensions: Sequence[str]) -> dict[str, int] | None:
+def read_grades(reply: str, response: str, dimensions: Sequence[str]) -> dict[str, int] | None:
     """Return the grades of those dimensions that a reply grades, 0 to 10; None for a reply that grades none.
 
-    The reply holds one JSON object, or ends with a Python dict of literals, which is read and never run. Grades are
-    cut to whole numbers (7.9 is 7) and clipped to 0 and 10; what is no number (``8/10``) is no grade.
+    The reply holds one JSON object, or ends with one or with a Python dict of literals, which is read and never run; an
+    object that stands in the response too is not the judge's. Grades are cut to whole numbers (7.9 is 7) and clipped to
+    0 and 10; what is no number (``8/10``) is no grade.
     """
-    found = json_reply(reply) or _last_dict(reply)
+    found = own_object(reply, response) or _last_dict(said(reply), response)
     numbers = {name: number(found.get(name)) for name in dimensions} if found else {}
     grades = {name: min(max(int(grade), LOWEST), HIGHEST) for name, grade in numbers.items() if grade is not None}
     return grades or None
 
 
-def _last_dict(reply: str) -> Mapping[Any, Any] | None:
-    """Return the dict of literals that the last braces of a reply hold."""
+def _last_dict(reply: str, response: str) -> Mapping[Any, Any] | None:
+    """Return the dict of literals with which a reply ends."""
     start, end = reply.rfind("{"), reply.rfind("}") + 1
-    if start < 0 or not 0 < end - start <= _LONGEST:
+    if start < 0 or not 0 < end - start <= _LONGEST or reply[end:].strip(" \n`.") or reply[start:end] in response:
         return None
     try:
         value = ast.literal_eval(reply[start:end])  # literals only: nothing is run

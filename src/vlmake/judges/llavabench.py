@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from vlmake.judges.numbers import bare_numbers, number
-from vlmake.judges.wording import as_data, json_reply, prompt_of, without_tokens
+from vlmake.judges.replies import own_object, said
+from vlmake.judges.wording import as_data, prompt_of, without_tokens
 from vlmake.metrics.grades import cells
 
 VERSION = "llavabench-1"
@@ -58,11 +59,12 @@ def read(reply: str, row: Mapping[str, Any]) -> str | None:
 
     The field's own form, two numbers on the first line before an explanation, is read too.
     """
-    found = json_reply(reply)
+    found = own_object(reply, row.get("raw"))
     if found is not None:
         pair = [number(found.get("grade_1")), number(found.get("grade_2"))]
     else:
-        pair = [*(bare_numbers(reply) or bare_numbers(reply.strip().partition("\n")[0]) or [])]
+        text = said(reply)
+        pair = [*(bare_numbers(text) or bare_numbers(text.partition("\n")[0]) or [])]
     grades = [grade for grade in pair if grade is not None and LOWEST <= grade <= HIGHEST]
     return f"{grades[0]:g} {grades[1]:g}" if len(grades) == len(pair) == 2 else None
 

@@ -22,7 +22,11 @@ def prompts(frame: pd.DataFrame) -> list[str | None]:
 
 def read(reply: str, row: Mapping[str, Any]) -> str | None:
     """Return the letter or expression in a reply, or ``none``; None for a reply without one."""
-    return choice.read(reply, short_answers.with_options(row)) if _has_options(row) else short_answers.read(reply, str)
+    return (
+        choice.read(reply, short_answers.with_options(row))
+        if _has_options(row)
+        else short_answers.read(reply, row.get("raw"), str)
+    )
 
 
 def reminder(row: Mapping[str, Any]) -> str:

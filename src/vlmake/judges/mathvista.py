@@ -33,10 +33,10 @@ def read(reply: str, row: Mapping[str, Any]) -> str | None:
     if _has_options(row):
         return choice.read(reply, short_answers.with_options(row))
     if row.get("answer_type") in NUMBERS:
-        return short_answers.read(reply, number_text)
+        return short_answers.read(reply, row.get("raw"), number_text)
     if row.get("answer_type") == LIST:
-        return short_answers.read(reply, lambda text: text if literal_list(text) is not None else None)
-    return short_answers.read(reply, str)
+        return short_answers.read(reply, row.get("raw"), lambda text: text if literal_list(text) is not None else None)
+    return short_answers.read(reply, row.get("raw"), str)
 
 
 def reminder(row: Mapping[str, Any]) -> str:

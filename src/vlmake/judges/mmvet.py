@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from vlmake.judges.numbers import bare_numbers, number
-from vlmake.judges.wording import as_data, json_reply, prompt_of, without_tokens
+from vlmake.judges.replies import own_object, said
+from vlmake.judges.wording import as_data, prompt_of, without_tokens
 from vlmake.metrics.grades import cells
 
 VERSION = "mmvet-1"
@@ -53,11 +54,11 @@ def prompts(frame: pd.DataFrame) -> list[str | None]:
 
 def read(reply: str, row: Mapping[str, Any]) -> str | None:
     """Return the grade as text with one decimal; None for a reply that gives none, or one between the tenths."""
-    found = json_reply(reply)
+    found = own_object(reply, row.get("raw"))
     if found is not None:
         grade = number(found.get("grade"))
     else:
-        numbers = bare_numbers(reply)
+        numbers = bare_numbers(said(reply))
         grade = numbers[0] if numbers and len(numbers) == 1 else None
     return f"{grade:.1f}" if grade in GRADES else None
 

@@ -15,7 +15,8 @@ import pandas as pd
 from vlmake.extract.maths import options_in
 from vlmake.judges import choice
 from vlmake.judges.base import NONE
-from vlmake.judges.wording import as_data, json_reply, prompt_of, without_tokens
+from vlmake.judges.replies import own_object, said
+from vlmake.judges.wording import as_data, prompt_of, without_tokens
 
 MAX_TOKENS = 256
 SCHEMA: Mapping[str, Any] = {
@@ -71,17 +72,18 @@ def with_options(row: Mapping[Any, Any]) -> dict[str, Any]:
     return kept | dict.fromkeys(string.ascii_uppercase) | options_in(row.get("choices"))
 
 
-def read(reply: str, fits: Callable[[str], str | None]) -> str | None:
+def read(reply: str, response: Any, fits: Callable[[str], str | None]) -> str | None:
     r"""Return the short answer in a reply, or ``none``; None for a reply that gives neither.
 
-    ``fits`` returns an answer in the form in which it is kept, or None for one of another kind. A reply that is no JSON
-    is an answer only as a number. Single backslashes in JSON (``\sqrt``, ``\frac``) are LaTeX's.
+    ``response`` is what the judge was shown. ``fits`` returns an answer in the form in which it is kept, or None for
+    one of another kind. A reply that is no JSON is an answer only as a number. Single backslashes in JSON (``\sqrt``,
+    ``\frac``) are LaTeX's.
     """
-    found = json_reply(reply)
+    found = own_object(reply, response)
+    if found is None and "\\" in reply:
+        found = own_object(_BARE_ESCAPE.sub(r"\\\\", reply), response)
     if found is None:
-        found = json_reply(_BARE_ESCAPE.sub(r"\\\\", reply))
-    if found is None:
-        bare = reply.strip()
+        bare = said(reply)
         return fits(bare) if re.fullmatch(r"[+-]?[\d.,]{1,40}", bare) else None
     given = found.get("answer")
     if isinstance(given, list):

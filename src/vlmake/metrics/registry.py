@@ -16,7 +16,7 @@ class Entry(NamedTuple):
     """Where a metric lives and what feeds it.
 
     Attributes:
-        module: The module with its ``METRIC``; empty while the grader it counts is not there.
+        module: The module with its ``METRIC``.
         task: Whose answers it counts.
         extractor: The module that reads the answers, where that is not the task's own.
         columns: Columns of the benchmark that it reads beside those that every rule reads.
@@ -95,8 +95,5 @@ def metric_entry(name: str) -> Entry:
 
 
 def load_metric(name: str) -> "Metric":
-    """Import and return metric ``name``; VlmakeError when there is none or when it counts a judge's grades."""
-    entry = metric_entry(name)
-    if not entry.module:
-        raise VlmakeError(f"metric '{name}' counts the grades of an LLM judge ('{entry.grader}'): not there yet")
-    return cast("Metric", importlib.import_module(entry.module).METRIC)
+    """Import and return metric ``name``; VlmakeError when there is none."""
+    return cast("Metric", importlib.import_module(metric_entry(name).module).METRIC)

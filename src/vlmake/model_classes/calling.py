@@ -11,6 +11,7 @@ from vlmake.backends.base import DeviceLostError, OutOfMemoryError
 from vlmake.dataset_classes.faults import fault_text
 from vlmake.errors import VlmakeError
 from vlmake.model_classes.base_model import BaseModel
+from vlmake.model_classes.guarding import guarded
 from vlmake.model_classes.messages import Messages, without_interleaving
 
 _ONE_BY_ONE = ("generate", "generate_inner")  # of these the first that a class has
@@ -105,7 +106,8 @@ class UserModel:
 
     def _call(self, method: str, *values: Any, **named: Any) -> Any:
         try:
-            return getattr(self._model, method)(*values, **named)
+            with guarded(f"{self.written}: {method}"):
+                return getattr(self._model, method)(*values, **named)
         except (Exception, SystemExit) as error:
             fault, kind = fault_text(method, self._folder, error), _kind(error)
             self._show(fault)

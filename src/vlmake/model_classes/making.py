@@ -13,6 +13,7 @@ from typing import Any
 from vlmake.dataset_classes.faults import calling
 from vlmake.dataset_classes.source import class_name, module_file
 from vlmake.errors import VlmakeError
+from vlmake.model_classes.guarding import guarded
 from vlmake.registry.model_entries import VLMEVALKIT, PluginEntry
 
 
@@ -28,7 +29,7 @@ def make_model(entry: PluginEntry) -> Any:
     found = class_name(entry.model, entry.python_path)
     file, folder = module_file(found), str(found.folder)
     sys.path.insert(0, folder)
-    with _without_bytecode(), calling("import", folder):
+    with _without_bytecode(), calling("import", folder), guarded(f"{entry.model}: import"):
         module = importlib.import_module(found.module)
     loaded = getattr(module, "__file__", None)
     if loaded is None or Path(loaded).resolve() != file.resolve():
@@ -36,7 +37,7 @@ def make_model(entry: PluginEntry) -> Any:
     made = getattr(module, found.name, None)
     if not isinstance(made, type):
         raise VlmakeError(f"{file} has no class {found.name}")
-    with calling("__init__", folder):
+    with calling("__init__", folder), guarded(f"{entry.model}: __init__"):
         return made(**entry.arguments)
 
 
@@ -47,12 +48,12 @@ def _of_vlmeval(name: str, arguments: Mapping[str, Any]) -> Any:
             f"vlmeval is not installed in {sys.prefix}: give the entry `run_in: ms-vlmeval`, or run"
             f" `{sys.executable} -m pip install ms-vlmeval`"
         )
-    with _checked_https(), calling("import", ""):
+    with _checked_https(), calling("import", ""), guarded("vlmeval: import"):
         models = importlib.import_module("vlmeval.config").supported_VLM
     if name not in models:
         close = get_close_matches(name, models, 1)
         raise VlmakeError(f"vlmeval knows no model '{name}'" + (f"; did you mean '{close[0]}'?" if close else ""))
-    with calling("__init__", ""):
+    with calling("__init__", ""), guarded(f"{VLMEVALKIT}{name}: __init__"):
         return models[name](**arguments)
 
 

@@ -5,7 +5,7 @@ Samples are gathered a dataset at a time, for all its models at once: rows are r
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -53,6 +53,9 @@ class Sample:
     prompt: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     key: str | None = None
+    judge_prompt: str | None = None
+    judge_reply: str | None = None
+    """What a judge was asked about the sample, and what it said, where one was."""
     pictures: Sequence[Picture | str] = ()
     """Pictures, or a reason in the place of one that cannot be shown."""
 
@@ -95,8 +98,12 @@ def _judged(work_dir: Path, score: Score) -> Samples:
         indices = [row["index"] for group in chosen.values() for row in group]
         file = work_dir / paths.predictions(score.model, score.dataset)
         answers = _predicted(file, indices)
+        said = _said_by_judge(work_dir, score, indices)
         return Samples(
-            {verdict: [_sample(verdict, row, answers) for row in group] for verdict, group in chosen.items()}
+            {
+                verdict: [replace(_sample(verdict, row, answers), **said.get(row["index"], {})) for row in group]
+                for verdict, group in chosen.items()
+            }
         )
     except _UNREADABLE as error:
         return Samples(missing=f"{file.relative_to(work_dir)} cannot be read: {_reason(error)}")
@@ -135,6 +142,15 @@ def _predicted(file: Path, indices: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the first answer to each of the given samples."""
     table = pq.read_table(file, columns=list(_PREDICTED), filters=pc.field("index").isin(indices))
     return {row["index"]: row for row in reversed(table.sort_by("repeat").to_pylist())}
+
+
+def _said_by_judge(work_dir: Path, score: Score, indices: Sequence[str]) -> dict[str, dict[str, str | None]]:
+    """Return what a judge was asked about the given samples and what it said; nothing where nobody judged."""
+    if not score.judged_by:
+        return {}
+    file = work_dir / paths.judgements(score.model, score.dataset, score.judged_by)
+    rows = pq.read_table(file, columns=["index", "prompt", "reply"], filters=pc.field("index").isin(indices))
+    return {row["index"]: {"judge_prompt": row["prompt"], "judge_reply": row["reply"]} for row in rows.to_pylist()}
 
 
 def _sample(verdict: str, row: Mapping[str, Any], answers: Mapping[str, Mapping[str, Any]]) -> Sample:

@@ -21,6 +21,7 @@ from vlmake.report.collect import OPEN, RIGHT, SAMPLES_PER_VERDICT, WRONG, Sampl
 from vlmake.report.pictures import Picture
 from vlmake.report.scores import (
     Score,
+    judge_line,
     missing_line,
     number,
     percent,
@@ -168,6 +169,7 @@ def _environment() -> Environment:
         "one_line": one_line,
         "decimals": lambda score: places(score.metric, score.protocols.values()),
         "missing": missing_line,
+        "judge": judge_line,
         "trouble": lambda score: trouble_line(score.trouble(), score.samples.total).replace("_", " "),
     }
     environment.tests["picture"] = lambda value: isinstance(value, Picture)

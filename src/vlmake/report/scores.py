@@ -192,7 +192,12 @@ def read_score(work_dir: Path, model: str, dataset: str, judge: str = "") -> Sco
     if score.protocol not in score.protocols:
         raise VlmakeError(f"{file} is no score file: protocol '{score.protocol}' has no numbers in it")
     # Where the file lies is what it is called; a copy under another name must not pass for the original.
-    return Score(**{name: getattr(score, name) for name in _FileContent.model_fields}, model=model, dataset=dataset, judged_by=judge)
+    return Score(
+        **{name: getattr(score, name) for name in _FileContent.model_fields},
+        model=model,
+        dataset=dataset,
+        judged_by=judge,
+    )
 
 
 def read_scores(work_dir: Path, names: Iterable[tuple[str, ...]]) -> tuple[list[Score], list[str]]:

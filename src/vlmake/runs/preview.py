@@ -159,11 +159,13 @@ class _Look:
         entry, model = plan.registry.datasets[name.base], plan.registry.models[target.model]
         here = benchmark_settings(model, name.base, entry)
         about = metadata(file)
-        made_with = about.get("settings") or {}
+        made_with, wanted = about.get("settings") or {}, self._settings(target.model)
         return (
             about.get("prompt") == _as_json(prompt_spec(entry, here) | roundtrip_spec(plan.config.image_roundtrip))
             and about.get("generation", {}).get("max_new_tokens") == here.max_new_tokens
-            and all(made_with.get(key) == value for key, value in self._settings(target.model).items() if key != "dtype")
+            and all(
+                made_with.get(key) == value for key, value in self._settings(target.model).items() if key != "dtype"
+            )
         )
 
     def to_infer(self, target: Target) -> Size:
@@ -217,9 +219,7 @@ class _Look:
         base = paths.parse_dataset(target.dataset).base
         entry, judge = plan.registry.datasets[base], plan.judge_entry(target.judge, self._work_dir)
         judging = judging_of(entry.metric or "") or ""
-        spec = ScoringSpec(
-            target.dataset, entry.task, entry.metric or "", plan.config.protocol, target.judge, judging
-        )
+        spec = ScoringSpec(target.dataset, entry.task, entry.metric or "", plan.config.protocol, target.judge, judging)
         answers = Answers(target.model, target.judge, judge, spec, self._work_dir, self._samples(base))
         rows, prompts, rows_read = self.rows(target.dataset), None, 0
         calls = Size(math.ceil(rows.number * (1 + share)), "at most", rows.and_unknown)

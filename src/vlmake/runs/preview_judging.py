@@ -11,10 +11,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from vlmake import paths
-from vlmake.errors import VlmakeError
 from vlmake.inference.journal import all_predictions, read_journal
 from vlmake.inference.shard import Asking
-from vlmake.judges.asking import Case, question, standing
+from vlmake.judges.asking import Case, standing
 from vlmake.judges.base import Judging
 from vlmake.judges.deciding import asked_twice, cases_of
 from vlmake.judges.judge_spec import resolve
@@ -29,7 +28,7 @@ from vlmake.scoring.score_inputs import read_predictions, read_samples
 
 _A_RESPONSE = "The picture shows what was asked about, as far as it can be seen from here. " * 3
 _MADE_UP_ROW = {
-    **{name: "some words" for name in "ABCD"},
+    **dict.fromkeys("ABCD", "some words"),
     "index": "1",
     "question": "What is shown in the picture, and how many of them are there?",
     "answer": "some words",
@@ -85,9 +84,7 @@ class Answers:
 
     def asked(self, self_agreement: float) -> Asked:
         """Return what is left to ask, by the answers themselves; VlmakeError for files that cannot be read."""
-        rows = open_rows(
-            read_samples(self.samples, self.spec.dataset), read_predictions(self.file)[0], self.spec
-        )
+        rows = open_rows(read_samples(self.samples, self.spec.dataset), read_predictions(self.file)[0], self.spec)
         cases = cases_of(rows, self.judging)
         return self._left(cases, asked_twice(cases, self_agreement))
 
@@ -115,7 +112,7 @@ class Answers:
 
 
 def typical_prompt_tokens(judging: Judging, rows: Sequence[Mapping[str, Any]]) -> float | None:
-    """Return what the prompts of a kind of judging take on average, for decoded rows or, without any, for a made-up one.
+    """Return what the prompts of a kind of judging take on average, for decoded rows, else for a made-up one.
 
     None where it has nothing to ask about these.
     """

@@ -27,16 +27,20 @@ UNKNOWN = Size(0, "exact", and_unknown=True)
 def total(sizes: Iterable[Size]) -> Size:
     """Return the sum, as sure as the least sure of what is added."""
     listed = [size for size in sizes if size != NOTHING]
-    kind = max((size.kind for size in listed), key=_BY_DOUBT.index, default="exact")
-    return Size(sum(size.number for size in listed), kind, any(size.and_unknown for size in listed))
+    kinds = [size.kind for size in listed]
+    return Size(sum(size.number for size in listed), _least_sure(kinds), any(size.and_unknown for size in listed))
 
 
 def times(calls: Size, each: Size) -> Size:
     """Return the size of so many calls."""
     if calls == NOTHING:
         return NOTHING
-    kind = max(calls.kind, each.kind, key=_BY_DOUBT.index)
+    kind = _least_sure([calls.kind, each.kind])
     return Size(calls.number * each.number, kind, calls.and_unknown or each.and_unknown)
+
+
+def _least_sure(kinds: Iterable[Kind]) -> Kind:
+    return _BY_DOUBT[max((_BY_DOUBT.index(kind) for kind in kinds), default=0)]
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,13 @@ import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
 
-import psutil
-
+from vlmake.leftovers import BY_FORCE, POLITELY_THEN_BY_FORCE, descendants, end_all
 from vlmake.orphans import die_with_parent
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-_GRACE_S = 10.0
 _LOOK_EVERY_S = 0.2
 _NOT_FOUND = 127
-_STOPPING = (psutil.Process.terminate, psutil.Process.kill)
-_LEFT_BEHIND = (psutil.Process.kill,)  # workers of a server that is gone have nothing to bring to an end
 
 
 def main(command: list[str]) -> int:
@@ -39,7 +33,8 @@ def main(command: list[str]) -> int:
     while server.poll() is None and not _is_closed():
         pass
     code = server.poll()
-    _end_all(_STOPPING if code is None else _LEFT_BEHIND)
+    # Workers of a server that is gone have nothing to bring to an end.
+    end_all(descendants, POLITELY_THEN_BY_FORCE if code is None else BY_FORCE)
     return 0 if code is None else code if code >= 0 else 128 - code
 
 
@@ -53,30 +48,6 @@ def _is_closed() -> bool:
     """Wait a moment for the job's end of the pipe to close; tell whether it did."""
     readable, _, _ = select.select([0], [], [], _LOOK_EVERY_S)
     return bool(readable) and os.read(0, 1) == b""
-
-
-def _end_all(ways: Sequence[Callable[[psutil.Process], None]]) -> None:
-    """End every descendant, each way for a while."""
-    for end in ways:
-        deadline = time.monotonic() + _GRACE_S
-        while (left := _descendants()) and time.monotonic() < deadline:
-            for process in left:
-                try:
-                    end(process)
-                except psutil.NoSuchProcess:
-                    continue
-            psutil.wait_procs(left, timeout=_LOOK_EVERY_S)
-
-
-def _descendants() -> list[psutil.Process]:
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.NoSuchProcess:
-            continue
-    return found
 
 
 def _adopt_orphans() -> None:

@@ -25,6 +25,8 @@ class ServerProcess:
     port: PortLease
     keeper: "subprocess.Popen[bytes]"
     log: Path
+    log_start: int = 0
+    """Where in the log its own words begin."""
 
     @property
     def root(self) -> str:
@@ -56,10 +58,10 @@ class ServerProcess:
             self.port.holder.close()
 
     def last_words(self, lines: int = _LAST_LINES) -> str:
-        """Return the last lines of the log, as one line."""
+        """Return the last lines that the server wrote into the log, as one line."""
         try:
             with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - _LOG_END))
+                file.seek(max(self.log_start, self.log.stat().st_size - _LOG_END))
                 text = file.read().decode("utf-8", "replace")
         except OSError:
             return ""
@@ -91,6 +93,7 @@ def start(
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
+        log_start = output.tell()
         keeper = subprocess.Popen(
             [sys.executable, "-m", "vlmake.servers.keeper", *arguments],
             stdin=subprocess.PIPE,
@@ -100,7 +103,7 @@ def start(
             start_new_session=True,
             pass_fds=(port.holder.fileno(), *descriptors),
         )
-    return ServerProcess(port, keeper, log)
+    return ServerProcess(port, keeper, log, log_start)
 
 
 def fill_in(command: str, places: Mapping[str, str]) -> list[str]:
