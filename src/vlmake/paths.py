@@ -108,13 +108,23 @@ def server_log(model: str, number: int = 1) -> str:
     return f"results/{model}/_server.log" if number == 1 else f"results/{model}/_server-{number}.log"
 
 
-def endpoint_lock(model: str) -> str:
-    """Return the lock that a job holds while it asks a model's server."""
-    return f"results/{model}/_endpoint.lock"
+def server_lock(model: str) -> str:
+    """Return the lock that a job holds while it runs a model's server on no device of its own."""
+    return f"results/{model}/_server.lock"
+
+
+def account_lock(account: str) -> str:
+    """Return the lock that a job holds while it asks a server; ``account`` digests its address and the key's name."""
+    return f"results/_endpoints/{account}.lock"
+
+
+def account_note(account: str) -> str:
+    """Return where a job leaves word of what stopped it from asking a server, where all its models are stopped."""
+    return f"results/_endpoints/{account}.stopped"
 
 
 def endpoint_note(model: str) -> str:
-    """Return where a job leaves word of what stopped it from asking a model's server."""
+    """Return where a job leaves word of what stopped it from asking a model's server, that model alone."""
     return f"results/{model}/_endpoint.stopped"
 
 

@@ -87,6 +87,23 @@ def test_a_server_that_only_dies_is_given_up(tmp_path):
         made.close()
 
 
+def test_servers_of_one_model_side_by_side_have_a_log_each(tmp_path):
+    folder = tmp_path / "results" / "Served"
+    one, other = backend(tmp_path), backend(tmp_path)
+    try:
+        assert sorted(file.name for file in folder.iterdir()) == ["_server-2.log", "_server.log"]
+        assert one.facts()["server"] != other.facts()["server"]
+        for made, name in ((one, "_server.log"), (other, "_server-2.log")):
+            port = (folder / name).read_text().strip()  # what the server says when it starts
+            assert f":{port}/" in made.facts()["server"]
+        one.close()
+        one = backend(tmp_path)
+        assert sorted(file.name for file in folder.iterdir()) == ["_server-2.log", "_server.log"]
+    finally:
+        one.close()
+        other.close()
+
+
 def test_a_server_that_answers_in_another_form_ends_in_one_line(tmp_path):
     with pytest.raises(VlmakeError, match=r"refuses a question about a picture: 200 without a choice: \{\}"):
         backend(tmp_path, fixed={"body": {}})

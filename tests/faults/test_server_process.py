@@ -119,6 +119,16 @@ def test_a_command_is_found_beside_the_interpreter_first(tmp_path, monkeypatch):
     server.stop()
 
 
+def test_the_words_of_an_earlier_server_are_not_quoted(tmp_path):
+    (tmp_path / "log").write_text("CUDA out of memory\n")
+    server = start("python -c 'raise SystemExit(3)'", {}, tmp_path / "log", {})
+    assert server.keeper.wait(30) == 3
+    assert server.last_words() == ""
+    assert start("python -c 'print(7)'", {}, tmp_path / "log", {}).keeper.wait(30) == 0
+    assert (tmp_path / "log").read_text() == "CUDA out of memory\n7\n"
+    server.stop()
+
+
 def test_a_command_that_is_not_there_says_so(tmp_path):
     server = start("no-such-engine serve --port {port}", {}, tmp_path / "log", {})
     assert server.keeper.wait(30) == 127

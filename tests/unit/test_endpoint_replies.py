@@ -129,6 +129,51 @@ def test_a_wrong_address_or_model_stops_everything(status: int, body: Body) -> N
 
 
 @pytest.mark.parametrize(
+    ("status", "body", "alone"),
+    [
+        (403, "<html><h1>Request blocked</h1> Reference 0.1b2c</html>", True),
+        (403, {"blocked": True, "ray": "8f2"}, True),
+        (404, error("image url not found"), True),
+        (404, error("The model could not load the image", type="invalid_request_error"), True),
+        (302, "", True),
+        (404, {"detail": "Not Found"}, True),
+        (403, error("Your project has no access to this", code="unsupported"), False),
+        (403, error("forbidden", code="PERMISSION_DENIED"), False),
+        (404, error("The model `m` does not exist", code="model_not_found"), False),
+        (404, error("Not found", code="model_not_found"), False),
+        (404, {"object": "error", "message": "The model `m` does not exist.", "code": 404}, False),
+        (404, error("模型不存在", code="1211"), False),
+        (401, "<html>who are you?</html>", False),
+    ],
+)  # fmt: skip
+def test_a_refusal_that_names_neither_key_nor_model_may_be_the_samples_own(
+    status: int, body: Body, alone: bool
+) -> None:
+    stopped = fault(status, body)
+    assert isinstance(stopped, EndpointStoppedError)
+    assert (stopped.refused is not None) == alone
+    assert not alone or str(stopped.refused).startswith(f"HTTP {status}")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "whole"),
+    [
+        (401, error("Incorrect API key provided"), True),
+        (402, error("Insufficient Balance"), True),
+        (429, error("You exceeded your current quota", code="insufficient_quota"), True),
+        (429, gemini(f"{GEMINI_WORDS} limit: 20. Please retry in 18s.", "RequestsPerDayPerProjectPerModel"), False),
+        (429, gemini(f"{GEMINI_WORDS} limit: 0, model: x. Please retry in 18s."), False),
+        (403, error("Your project has no access to model x"), False),
+        (404, error("no such model"), False),
+    ],
+)
+def test_what_stops_one_model_need_not_stop_the_others_behind_a_key(status: int, body: Body, whole: bool) -> None:
+    stopped = fault(status, body)
+    assert isinstance(stopped, EndpointStoppedError)
+    assert stopped.whole_account is whole
+
+
+@pytest.mark.parametrize(
     ("status", "body"),
     [
         (400, error("The response was filtered", code="content_filter")),
@@ -227,7 +272,11 @@ def test_what_a_reply_says(message: dict[str, Any], reason: Any, expected: Outpu
 
 
 @pytest.mark.parametrize(
-    "usage", [None, [], {}, {"prompt_tokens": "7"}, {"prompt_tokens": -1, "completion_tokens": True}]
+    "usage",
+    [
+        *(None, [], {}, {"prompt_tokens": "7"}, {"prompt_tokens": -1, "completion_tokens": True}),
+        {"prompt_tokens": 10**30, "completion_tokens": 2**31},
+    ],
 )
 def test_tokens_that_are_not_told_are_unknown(usage: Any) -> None:
     output = read(reply({"content": "A"}, usage=usage))
@@ -298,6 +347,18 @@ def test_a_page_that_shows_the_key_does_not_show_it_further(body: str) -> None:
         read(body.encode())
     assert "***" in str(caught.value)
     assert SECRET[:8] not in str(caught.value)
+
+
+def test_an_answer_that_quotes_the_key_is_kept_without_it() -> None:
+    quoted = SECRET.replace("-", "%2D")
+    output = read(reply({"content": f"You sent {SECRET}", "reasoning": f"It is {quoted}."}, f"stop {SECRET}"))
+    assert (output.text, output.thinking, output.finish_reason) == ("You sent ***", "It is ***.", "stop ***")
+    assert read(reply({"content": None, "refusal": f"Not with {SECRET}"})).text == "Not with ***"
+
+
+def test_other_words_that_look_like_a_key_are_the_models_own() -> None:
+    said = "The sign says sk-0a1b2c3d4e and Bearer 12345678."
+    assert read(reply({"content": said, "reasoning": said})).text == said
 
 
 def test_an_error_beside_an_answer_does_not_hide_it() -> None:

@@ -1,15 +1,17 @@
 """Judges, by the real commands: what they settle, what their failure does, and what never changes silently."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
 from tests.chat_server import Running, running
-from tests.conftest import Workplace, read_tsv, write_tsv
+from tests.conftest import TINY_VLM, Workplace, read_tsv, write_tsv
 
 CANARY = "sk-canary-9f8e7d6c5b4a"
 NO_KEYS = {"OPENAI_API_KEY": "", "OPENAI_API_BASE": "", "LOCAL_LLM": ""}
@@ -68,8 +70,10 @@ def test_two_judges_stand_beside_the_rules_and_nobody_is_asked_twice(place: Work
     assert score["judge"] == "first"
     told = score["judging"]
     assert (told["asked"], told["found"], told["unresolved"]) == (len(rows), len(rows), 0)
-    assert told["self_agreement"]["asked"] == told["self_agreement"]["equal"] == sum(
-        row["verdict_again"] is not None for row in rows
+    assert (
+        told["self_agreement"]["asked"]
+        == told["self_agreement"]["equal"]
+        == sum(row["verdict_again"] is not None for row in rows)
     )
     assert 0 < told["self_agreement"]["asked"] < len(rows)
     assert score["protocols"]["strict"]["extraction"] == {"found": 24, "unresolved": 0, "judged": len(rows)}
@@ -222,3 +226,24 @@ def test_a_judge_that_is_none_is_told_and_one_without_work_is_not_asked(place: W
     done = place.vlmake("run", "--data", "Open", "--judge", "gpt-mine")
     assert done.code == 0, done.output
     assert place.result("Served", "Open_score.csv").exists()
+
+
+def test_a_judge_of_ones_own_is_started_for_judging_and_stopped_after(place: Workplace) -> None:
+    command = (
+        f"{Path(sys.executable).parent / 'transformers'} serve {{path}} --device cpu --dtype float32 --port {{port}}"
+    )
+    entry = {"backend": "server", "path": str(TINY_VLM), "command": command, "gpus": 0, "max_new_tokens": 8}
+    place.judges["tiny"] = entry
+    done = place.vlmake("run", "--judge", "tiny", "--limit", "8")
+    assert done.code == 0, done.output
+    told = detail(place, ".tiny", "Mini@8")["judging"]
+    assert told["asked"] == told["found"] + told["unresolved"] > 0, "what it says is a verdict or none, never a guess"
+    assert told["judge_error"] == 0
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(TINY_VLM) in " ".join(one.info["cmdline"] or [])]
+    for kind in ("judgements.tiny.parquet", "score.tiny.csv"):
+        place.result("Served", f"Mini@8_{kind}").unlink()
+    logs = {file: file.stat().st_size for file in (place.folder / "results" / "_judges").rglob("*.log")}
+    assert logs
+    done = place.vlmake("run", "--limit", "8")
+    assert done.code == 0, done.output
+    assert {file: file.stat().st_size for file in logs} == logs, "nothing is left to ask, so nothing is started"

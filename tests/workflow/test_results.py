@@ -79,7 +79,7 @@ def test_every_run_ends_in_what_it_can(once: tuple[Workplace, Ran]) -> None:
         (f"Hidden: no score: its right answers are not public: hand the submission file in at {SERVER}", [
             "Hidden_submission.xlsx"]),
         ("Unknown: no score: no metric is known for it", ["Unknown_predictions.parquet"]),
-        ("Graded: no score: its answers are graded by an LLM judge ('mmvet'), which is not there yet", [
+        ("Graded: no score: an LLM judge has to read its answers: name one with --judge", [
             "Graded_predictions.parquet"]),
         ("Loose: no score: no metric is known for it", [
             "Unknown_predictions.parquet", "Graded_predictions.parquet"]),
@@ -128,7 +128,10 @@ def test_rule_all_of_such_datasets_has_nothing_left_to_do(place: Workplace) -> N
     [
         ("Hidden_score.csv", f"hand the submission file in at {SERVER}; make results/TinyVLM/Hidden_submission.xlsx"),
         ("Unknown_score.json", "no metric is known for it; make results/TinyVLM/Unknown_predictions.parquet"),
-        ("Graded@3_score.csv", "('mmvet'), which is not there yet; make results/TinyVLM/Graded@3_predictions.parquet"),
+        (
+            "Graded@3_score.csv",
+            "name one with --judge; make results/TinyVLM/Graded@3_predictions.parquet",
+        ),
         ("Both_judged.parquet", "dataset 'Both' has no such file: it is made of A, B"),
         ("MVBench_score.csv", "dataset 'MVBench': videos cannot be run yet"),
     ],

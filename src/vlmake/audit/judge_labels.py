@@ -86,8 +86,16 @@ def as_verdict(label: str) -> str:
 
 
 def alike(one: str, two: str, kind: Kind) -> bool:
-    """Return whether two verdicts or labels say the same; texts do in any case, spacing and outer punctuation."""
-    return one == two or (kind == "text" and ABSTAIN not in (one, two) and same_form(one) == same_form(two))
+    """Return whether two verdicts or labels say the same.
+
+    Texts do in any case, spacing and outer punctuation, and numbers by their value.
+    """
+    if one == two or kind != "text" or ABSTAIN in (one, two):
+        return one == two
+    numbers = [number_text(text) for text in (one, two)]
+    if all(numbers):
+        return float(numbers[0] or 0) == float(numbers[1] or 0)
+    return same_form(one) == same_form(two)
 
 
 def numbers_in(verdict: str) -> list[float]:

@@ -48,6 +48,8 @@ def labelled_rows(
             gone += 1
         else:
             rows.append({**row, "verdict": verdict, "label": labels[row["sample"]]})
+    if not rows and gone:
+        raise VlmakeError("the judge has no verdict on any labelled row now; draw a new sheet")
     if not rows:
         raise VlmakeError("no row has a label: fill in the column 'label', then give the same command again")
     return rows, gone

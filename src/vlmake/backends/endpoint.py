@@ -64,13 +64,24 @@ def load(spec: ModelSpec, runtime: RuntimeOptions) -> EndpointBackend:
     """Return the server that the spec names; it is not asked yet. VlmakeError for a key that is nowhere."""
     entry: EndpointEntry = spec.entry  # type: ignore[assignment]  # the registry gave this backend its kind of entry
     wording = wording_of(entry, entry.served_model)
-    return endpoint_backend(entry.api_base, wording, entry, _spending(spec, entry), Path.cwd())
+    journals = Path.cwd(), spec.journals
+    return endpoint_backend(
+        entry.api_base, wording, entry, _spending(spec, entry), Path.cwd(), partial(_has_answered, *journals)
+    )
 
 
 def endpoint_backend(
-    api_base: str, wording: Wording, entry: ServedEntry, spending: Spending, folder: Path
+    api_base: str,
+    wording: Wording,
+    entry: ServedEntry,
+    spending: Spending,
+    folder: Path,
+    has_answered: Callable[[], bool] = lambda: False,
 ) -> EndpointBackend:
-    """Return the backend that asks the server at ``api_base`` as the entry says; ``folder`` may hold .env."""
+    """Return the backend that asks the server at ``api_base`` as the entry says; ``folder`` may hold .env.
+
+    ``has_answered`` tells whether the model gave answers in earlier runs.
+    """
     endpoint = Endpoint(
         url=chat_url(api_base),
         key=read_key(entry.api_key, folder),
@@ -80,7 +91,7 @@ def endpoint_backend(
         first_wait=entry.retry_interval,
         per_minute=entry.requests_per_minute,
     )
-    return EndpointBackend(Client(endpoint, spending), wording, entry.max_images)
+    return EndpointBackend(Client(endpoint, spending, has_answered), wording, entry.max_images)
 
 
 def wording_of(entry: ServedEntry, served_model: str) -> Wording:
@@ -110,8 +121,14 @@ def _spending(model: ModelSpec, entry: EndpointEntry) -> Spending:
             prompts = (item.prompt_tokens or 0) + item.earlier_prompt_tokens
             cost = price.of(prompts, (item.completion_tokens or 0) + item.earlier_completion_tokens)
             before, dearest = before + cost, max(dearest, cost)
-            replies += item.prompt_tokens is not None or item.completion_tokens is not None
+            replies += cost > 0 or item.prompt_tokens is not None or item.completion_tokens is not None
     return Spending(price, entry.max_cost, before, replies, dearest)
+
+
+def _has_answered(work_dir: Path, journals: str) -> bool:
+    """Tell whether a model has given any answer in a work directory."""
+    items = (item for folder in work_dir.glob(journals) for item in all_predictions(folder))
+    return any(item.status not in ("model_error", "bad_image") for item in items)
 
 
 def _body(make: Make, wording: Wording, most_images: int | None) -> bytes:

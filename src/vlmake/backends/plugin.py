@@ -18,7 +18,7 @@ from vlmake.dataset_classes.faults import FaultError
 from vlmake.dataset_classes.process import scratch_folder
 from vlmake.errors import VlmakeError
 from vlmake.model_classes.calling import PluginError, UserModel, source_folder
-from vlmake.model_classes.guarding import nothing_left
+from vlmake.model_classes.guarding import end_all_but, running
 from vlmake.model_classes.making import make_model
 from vlmake.model_classes.messages import Messages, as_series, dump_images, guide_messages, write_image
 from vlmake.model_classes.source import may_build_prompts
@@ -127,7 +127,7 @@ def load(spec: ModelSpec, runtime: RuntimeOptions) -> PluginBackend:
     """Make the instance of the class that the spec's entry names; VlmakeError as one line if it cannot be had."""
     entry: PluginEntry = spec.entry  # type: ignore[assignment]  # the registry gave this backend its kind of entry
     with ExitStack() as started:
-        started.enter_context(nothing_left())
+        started.callback(end_all_but, running())
         model = _made(spec.name, entry)
         if model.has_own_prompts() and not may_build_prompts(entry):
             raise VlmakeError(

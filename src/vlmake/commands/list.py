@@ -4,9 +4,12 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
+from vlmake.environments.families import families as published_families
+from vlmake.environments.locks import find_lock, shipped_locks
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.metrics.registry import metric_entry
 from vlmake.models import model_spec
@@ -18,9 +21,12 @@ from vlmake.registry.own_benchmarks import look_at_all
 from vlmake.registry.readiness import readiness
 from vlmake.runs.run_config import config_files, load_config
 
+Listed = TypeVar("Listed")
+
 _HEADS = {
     "datasets": ("name", "ends in", "rows", "images", "judge", "task", "metric", "aliases", "notes"),
     "models": ("name", "checkpoint", "class", "gpus", "verified", "environment", "aliases"),
+    "environments": ("name", "transformers", "environment", "notes"),
 }
 
 _OWN = "LMUData"  # stands for a registry file where TSVs without an entry are listed
@@ -28,12 +34,18 @@ _READ_AT_ONCE = 64 << 20  # bytes; larger TSVs are read by a run, and remembered
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["models", "datasets"]))
+@click.argument("kind", type=click.Choice(["models", "datasets", "environments"]))
 @click.option("--family", help="Only the entries of this registry file, for example internvl.")
 @click.option("--json", "as_json", is_flag=True, help="Print every key of every entry as JSON.")
 @click.option("--registry", multiple=True, type=click.Path(path_type=Path), help="Another registry folder.")
 def command(kind: str, family: str | None, as_json: bool, registry: tuple[Path, ...]) -> None:
-    """List the registered models or datasets, by the registry file that introduces them."""
+    """List the registered models or datasets, by the registry file that introduces them.
+
+    Or the environments that a model's `run_in` may name, and which of them published families of models need.
+    """
+    if kind == "environments":
+        _list_environments(family, as_json=as_json)
+        return
     config = load_config({}, config_files())
     folders = registry_folders([*config.registry, *map(str, registry)])
     known = load_registry(folders)
@@ -45,11 +57,7 @@ def command(kind: str, family: str | None, as_json: bool, registry: tuple[Path, 
         if own := sorted({*known.datasets, *notes} - registered):
             families[_OWN] = own
     entries: Mapping[str, ModelEntry | DatasetEntry] = known.models if kind == "models" else known.datasets
-    if family is not None:
-        if family not in families:
-            hint = did_you_mean(family, families)
-            raise VlmakeError(f"no registry file '{family}' of {kind}{hint} (there are: {', '.join(families)})")
-        families = {family: families[family]}
+    families = _asked(families, family, f"registry file of {kind}")
     if as_json:
         listed = [
             {"name": name, "family": group, **(_keys(entries[name]) if name in entries else {})}
@@ -57,7 +65,7 @@ def command(kind: str, family: str | None, as_json: bool, registry: tuple[Path, 
             for group, names in families.items()
             for name in names
         ]
-        click.echo(json.dumps(listed, ensure_ascii=False, indent=1))
+        _print_json(listed)
     else:
         blank = ("",) * (len(_HEADS[kind]) - 2)
         rows = {
@@ -65,6 +73,37 @@ def command(kind: str, family: str | None, as_json: bool, registry: tuple[Path, 
             for group, names in families.items()
         }
         _print_table(_HEADS[kind], rows)
+
+
+def _list_environments(group: str | None, *, as_json: bool) -> None:
+    """Print the environments that come with vlmake, then the families of models that were published for older ones."""
+    shipped = {name: find_lock(name).versions.get("transformers", "") for name in shipped_locks()}
+    groups = {
+        "environments": [(name, version, name, "") for name, version in shipped.items()],
+        "families": [
+            (name, family.transformers, family.environment or "", f"none: {family.reason}" if family.reason else "")
+            for name, family in published_families().items()
+        ],
+    }
+    asked = _asked(groups, group, "group of environments")
+    if as_json:
+        heads = _HEADS["environments"]
+        _print_json([{"family": title} | dict(zip(heads, row, strict=True)) for title in asked for row in asked[title]])
+    else:
+        _print_table(_HEADS["environments"], asked)
+
+
+def _asked(groups: Mapping[str, list[Listed]], name: str | None, what: str) -> dict[str, list[Listed]]:
+    """Return the group of this name alone, all without a name; raise VlmakeError where there is none."""
+    if name is None:
+        return dict(groups)
+    if name not in groups:
+        raise VlmakeError(f"no {what} '{name}'{did_you_mean(name, groups)} (there are: {', '.join(groups)})")
+    return {name: groups[name]}
+
+
+def _print_json(listed: Sequence[Mapping[str, object]]) -> None:
+    click.echo(json.dumps(listed, ensure_ascii=False, indent=1))
 
 
 def _families(folders: Iterable[Path], kind: str) -> dict[str, list[str]]:

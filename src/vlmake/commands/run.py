@@ -256,9 +256,7 @@ def _journal(work_dir: Path, model: str, dataset: str) -> Path:
     return work_dir / paths.journal(model, paths.parse_dataset(dataset).base)
 
 
-def _preview(
-    plan: Plan, pairs: Pairs, targets: Sequence[str], work_dir: Path, *, scored: bool, fresh: bool
-) -> None:
+def _preview(plan: Plan, pairs: Pairs, targets: Sequence[str], work_dir: Path, *, scored: bool, fresh: bool) -> None:
     """Print what a run will take, before Snakemake's own plan of it."""
     from vlmake.runs.terminal_preview import print_preview
 

@@ -20,12 +20,15 @@ from vlmake.backends.base import Output
 from vlmake.endpoints.concurrency import TOO_MANY, Concurrency
 from vlmake.endpoints.exchange import Endpoint, sender
 from vlmake.endpoints.faults import EndpointStoppedError, FilteredError, RejectedError, ServerGoneError, TransientError
+from vlmake.endpoints.notices import Notices
 from vlmake.endpoints.spending import Spending
 
 _LONGEST_WAIT_S = 60.0
 _DOUBLED_WHILE_ANSWERED = 2  # a server that answers others is not down: it need not be left alone for long
 _EMPTY_AT_MOST = 4  # asked this often, an empty answer is the model's own
 _FAILED_AT_MOST = 5  # so many requests refused or given up and none answered: the samples are not the reason
+_REFUSED_AT_MOST = 3  # so many in a row that might each be the sample's own fault: they are not
+_UNREACHED_AT_MOST = 5  # attempts at one request while nothing ever was there to take one
 _CONNECT_S = 30.0
 _LOOK_EVERY_S = 1.0
 _GATHERED_S = 0.02  # answers of so long are written together: each writing costs a sync of the disk
@@ -55,9 +58,20 @@ Deliver = Callable[[Sequence[Answer]], None]
 class Client:
     """Asks one server; what was learnt about it is kept from one ``ask`` to the next."""
 
-    def __init__(self, endpoint: Endpoint, spending: Spending) -> None:
+    def __init__(
+        self, endpoint: Endpoint, spending: Spending, has_answered: Callable[[], bool] = lambda: False
+    ) -> None:
         self.endpoint = endpoint
         self.spending = spending
+        self.has_answered = has_answered
+        """Whether the server is known to have answered earlier; looked up only where it matters."""
+        self.notices = Notices(endpoint.shown)
+        self.first_call: float | None = None
+        """When the first request went out."""
+        self.is_reached = False
+        """Whether anything was ever there to take a request."""
+        self.refused_in_a_row = 0
+        """Refusals that may be the samples' own, since the last answer."""
         self.concurrency = Concurrency(endpoint.most)
         self.counts: Counter[str] = Counter()
         """How many ``calls`` were made and ``answered``, and how many failed by reason."""
@@ -175,8 +189,8 @@ class _Asking:
             if self._exhausted and not self._under_way and not self._retries:
                 return
             self._news.clear()
-            if self._is_alive is not None:
-                look_again = min(look_again or _LOOK_EVERY_S, _LOOK_EVERY_S)
+            moments = (look_again, self._silence(), _LOOK_EVERY_S if self._is_alive is not None else None)
+            look_again = min((moment for moment in moments if moment is not None), default=None)
             try:
                 async with asyncio.timeout(look_again):
                     await self._news.wait()
@@ -186,6 +200,12 @@ class _Asking:
                 raise self._stopped
             if self._is_alive is not None and not self._is_alive():
                 raise ServerGoneError("the server ended")
+
+    def _silence(self) -> float | None:
+        """Tell of a server that has answered nothing; return the seconds until there is something to tell, if any."""
+        if self._client.counts["answered"] or self._client.first_call is None:
+            return None
+        return self._client.notices.silent(self._elapsed() - self._client.first_call, len(self._under_way))
 
     def _send(self) -> float | None:
         """Start what may be started; return the seconds after which to look again, None: when an answer comes."""
@@ -214,8 +234,9 @@ class _Asking:
         return _Job(call) if call is not None else None
 
     def _has_fresh_call(self) -> bool:
-        """Take the next call, if there is one and not too many wait for another attempt."""
-        if self._taken is None and not self._exhausted and len(self._retries) < 2 * self._endpoint.most:
+        """Take the next call, if there is one and not too many wait for another attempt: none where nothing listens."""
+        most = 2 * self._endpoint.most if self._is_there() else 1
+        if self._taken is None and not self._exhausted and len(self._retries) < most:
             self._taken = next(self._calls, None)
             self._exhausted = self._taken is None
         return self._taken is not None
@@ -236,6 +257,8 @@ class _Asking:
             self._outbox.add(Answer(job.call.number, error, job.seconds))
             return
         self._client.counts["calls"] += 1
+        if self._client.first_call is None:
+            self._client.first_call = self._elapsed()
         try:
             result: Output | Exception = await self._output(job, body)
         except TransientError as fault:
@@ -245,13 +268,33 @@ class _Asking:
         except RejectedError as error:
             self._stop_if_none_is_answered(error)
             result = error
+        except EndpointStoppedError as stop:
+            result = self._refused_alone(stop)
         except FilteredError as error:
             result = Output(str(error), "content_filter", None, None, refused=True)
         seconds = self._elapsed() - began
         if not isinstance(result, Exception):
             self._client.counts["answered"] += 1
+            self._client.refused_in_a_row = 0
             self._concurrency.answered(seconds, self._elapsed())
-        self._outbox.add(Answer(job.call.number, result, job.seconds + seconds))
+        self._deliver(job, result, job.seconds + seconds)
+
+    def _deliver(self, job: _Job, result: Output | Exception, seconds: float) -> None:
+        if isinstance(result, RejectedError):
+            result.prompt_tokens, result.completion_tokens = job.prompt_tokens, job.completion_tokens
+        self._outbox.add(Answer(job.call.number, result, seconds))
+
+    def _refused_alone(self, stop: EndpointStoppedError) -> RejectedError:
+        """Return what a sample was refused with that may be the reason alone; raises what stops everything else.
+
+        It may be where the server has answered others, and not too many are refused one after the other.
+        """
+        self._client.refused_in_a_row += 1
+        in_a_row = self._client.refused_in_a_row >= _REFUSED_AT_MOST
+        if stop.refused is None or in_a_row or not (self._client.counts["answered"] or self._client.has_answered()):
+            raise stop
+        self._client.counts["refused"] += 1
+        return RejectedError(stop.refused)
 
     async def _output(self, job: _Job, body: bytes) -> Output:
         output = await self._exchange(body)
@@ -268,13 +311,15 @@ class _Asking:
         """Put a call whose attempt failed in line again, or give it up."""
         self._client.counts[_kind(fault)] += 1
         self._concurrency.failed(fault.status, self._elapsed())
+        self._stop_if_nothing_is_there(job, fault)
         if job.attempts >= self._endpoint.attempts:
             given_up = RejectedError(f"gave up after {job.attempts} attempts; the last: {fault}")
             self._stop_if_none_is_answered(given_up)
-            self._outbox.add(Answer(job.call.number, given_up, job.seconds))
+            self._deliver(job, given_up, job.seconds)
             return
-        due = self._elapsed() + max(self._wait(job, fault), fault.retry_after or 0.0)
-        heapq.heappush(self._retries, (due, self._client.counts["calls"], job))
+        wait = max(self._wait(job, fault), fault.retry_after or 0.0)
+        self._client.notices.failed(_kind(fault), str(fault), wait)
+        heapq.heappush(self._retries, (self._elapsed() + wait, self._client.counts["calls"], job))
 
     def _wait(self, job: _Job, fault: TransientError) -> float:
         """Return how long a call waits for its next attempt: twice as long each time, spread at random."""
@@ -288,6 +333,23 @@ class _Asking:
         job.answered_before = answered
         longest: float = self._endpoint.first_wait * 2**doubled
         return min(_LONGEST_WAIT_S, longest) * self._random.uniform(0.5, 1.0)
+
+    def _stop_if_nothing_is_there(self, job: _Job, fault: TransientError) -> None:
+        """Raise EndpointStoppedError after some attempts at an address where nothing listens.
+
+        A server that this job started is waited for: whether it lives is known.
+        """
+        self._client.is_reached |= fault.reached
+        if not self._is_there() and self._is_alive is None and job.attempts >= _UNREACHED_AT_MOST:
+            raise EndpointStoppedError(
+                f"nothing answers at {self._endpoint.shown} ({fault}): start the server or correct `api_base`, then run"
+                " the same command again",
+                whole_account=True,
+            )
+
+    def _is_there(self) -> bool:
+        """Tell whether anything ever took a request."""
+        return self._client.is_reached or self._client.counts["answered"] + self._client.counts["failed"] > 0
 
     def _stop_if_none_is_answered(self, error: RejectedError) -> None:
         counts = self._client.counts

@@ -130,7 +130,9 @@ def read_refusal(status: int, body: bytes) -> Refusal:
         message = said.get("message") or said.get("detail") or text
         is_api = "error" in content or bool({"message", "detail"} & said.keys())
         return Refusal(status, " ".join(str(message).split())[:_READ], _codes(said), is_api)
-    return Refusal(status, " ".join(said.split())[:_READ] if isinstance(said, str) else text, is_api=said is not content)
+    return Refusal(
+        status, " ".join(said.split())[:_READ] if isinstance(said, str) else text, is_api=said is not content
+    )
 
 
 def _codes(said: Mapping[str, Any]) -> frozenset[str]:

@@ -9,17 +9,16 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
+from vlmake.endpoints.key_names import NO_VARIABLE, is_like_a_key, may_be_variable
 from vlmake.endpoints.spellings import spellings_of
 from vlmake.errors import VlmakeError
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HIDDEN = "***"
 _ENDS_A_KEY = r"\s\"'<>,;(){}\[\]"
 _LIKE_A_KEY = re.compile(  # masked in the middle, or cut
     rf"\b(?:sk|key|ak|Bearer)[-_ ](?=[^{_ENDS_A_KEY}]*[\d*])[^{_ENDS_A_KEY}]{{6,}}"
 )
 _PART = 8  # so many of its characters in a row are a part of the key
-_KEY_NOT_NAME = re.compile(r"(?=.*\d)(?=.*[a-z]).{20,}")
 _LONG_ENOUGH = 6  # a shorter "key" (EMPTY, none) is no secret, and hiding it would blank ordinary words
 
 
@@ -66,10 +65,10 @@ def read_key(variable: str | None, folder: Path) -> Key:
     """
     if variable is None:
         return Key(None)
-    named = _NAME.fullmatch(variable) and not variable.startswith("sk_")
+    named = may_be_variable(variable)
     value = variable_value(variable, folder) if named else None
-    if not named or (not value and _KEY_NOT_NAME.fullmatch(variable)):
-        raise VlmakeError("api_key: write the NAME of the environment variable that holds the key, not the key itself")
+    if not named or (not value and is_like_a_key(variable)):
+        raise VlmakeError(NO_VARIABLE)
     if not value or not value.strip():
         advice = f"set the environment variable {variable}, or write {variable}=... into .env"
         raise VlmakeError(f"no key: {advice}{_unread_line(folder / '.env', variable)}")

@@ -18,7 +18,8 @@ def first_model(api_base: str, key: Key) -> str:
     try:
         with requests.Session() as session:
             session.trust_env = not is_on_this_machine(url)
-            reply = session.get(url, headers=key.headers(), timeout=_WAIT_S, allow_redirects=False)
+            headers = {name: text.encode() for name, text in key.headers().items()}  # as text it must be Latin-1
+            reply = session.get(url, headers=headers, timeout=_WAIT_S, allow_redirects=False)
         content: Any = reply.json() if reply.ok else None
     except requests.RequestException as error:
         raise VlmakeError(f"{shown(url)} cannot be reached ({type(error).__name__}): check `api_base`") from None
@@ -27,4 +28,6 @@ def first_model(api_base: str, key: Key) -> str:
     for name in names:
         if isinstance(name, str) and name:
             return name
-    raise VlmakeError(f"{shown(url)} lists no models (HTTP {reply.status_code}): give `served_model`, and check {key.where()}")
+    raise VlmakeError(
+        f"{shown(url)} lists no models (HTTP {reply.status_code}): give `served_model`, and check {key.where()}"
+    )

@@ -34,7 +34,7 @@ def _character(character: str) -> str:
 
 
 def _json(character: str) -> str:
-    """Return the form ``\\uXXXX``, two of them outside the basic plane; capital digits or small ones."""
+    """Return the form with four hexadecimal digits, small or capital; two of these outside the basic plane."""
     units = character.encode("utf-16-be", "surrogatepass")
     codes = [units[place : place + 2].hex() for place in range(0, len(units), 2)]
     return "".join(rf"(?i:\\+u{code})" for code in codes)

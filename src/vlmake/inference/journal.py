@@ -55,6 +55,11 @@ def _accepted_types(annotation: object) -> tuple[type, ...]:
 
 
 _FIELD_TYPES = {name: _accepted_types(kind) for name, kind in get_type_hints(Prediction).items()}
+_MOST_TOKENS = 2**31 - 1
+_NO_COUNT = {
+    **dict.fromkeys(("prompt_tokens", "completion_tokens")),
+    **dict.fromkeys(("earlier_prompt_tokens", "earlier_completion_tokens"), 0),
+}
 _MAY_LACK = {item.name for item in fields(Prediction) if item.default is not MISSING}
 
 
@@ -104,7 +109,15 @@ def parse_line(line: bytes) -> Prediction | None:
         kinds = _FIELD_TYPES[name]
         if not isinstance(value, kinds) and not (name == "seconds" and isinstance(value, int)):
             return None
-    return Prediction(**values) if values["status"] in STATUSES else None
+    if values["status"] not in STATUSES:
+        return None
+    values.update((name, nothing) for name, nothing in _NO_COUNT.items() if _is_absurd(values.get(name)))
+    return Prediction(**values)
+
+
+def _is_absurd(count: int | None) -> bool:
+    """Tell whether no table holds a count of tokens; a server said it, and the answer beside it is good."""
+    return count is not None and not 0 <= count <= _MOST_TOKENS
 
 
 def read_journal(folder: Path, keys: Iterable[str] | None = None) -> dict[str, Prediction]:

@@ -103,10 +103,14 @@ def answer_shard(shard: Shard, todo: Todo, spec: ModelSpec, opened: Callable[[],
             pace = replace(loaded.pace, batch_size=1) if alone else loaded.pace
             before, started = loaded.backend.facts(), time.time()
             if isinstance(loaded.backend, StreamingBackend):
-                with endpoint_turns.noted(spec):
-                    course = answer_streaming(
-                        questions, loaded.backend, images, writer, shard.asking, epoch=shard.epoch, advance=finish
-                    )
+                try:
+                    with endpoint_turns.noted(spec):
+                        course = answer_streaming(
+                            questions, loaded.backend, images, writer, shard.asking, epoch=shard.epoch, advance=finish
+                        )
+                except VlmakeError as error:
+                    _record(shard, spec, loaded, Course(0, [f"stopped: {error}"]), before, started)
+                    raise
             else:
                 course = answer(
                     questions, loaded.backend, images, writer, shard.asking, pace, epoch=shard.epoch, advance=finish

@@ -21,13 +21,22 @@ def new_record(journal: Path) -> Path:
 
 
 def since(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a backend's facts with what it counts (``samples``, ``seconds``) less what it had counted before."""
+    """Return a backend's facts with what it counts less what it had counted before: ``samples``, ``seconds``, ``cost``.
+
+    Of its ``concurrency``, a list of changes, those since then remain, behind the one that held at the beginning.
+    """
     counted = {
         name: {key: round(value - before.get(name, {}).get(key, 0), 3) for key, value in now[name].items()}
         for name in ("samples", "seconds")
         if name in now
     }
-    return dict(now) | counted
+    found = dict(now) | counted
+    if found.get("cost") is not None:
+        found["cost"] = round(found["cost"] - (before.get("cost") or 0.0), 9)
+    if "concurrency" in now:
+        held = before.get("concurrency", [])
+        found["concurrency"] = [*held[-1:], *(change for change in now["concurrency"] if change not in held)]
+    return found
 
 
 def write_record(file: Path, content: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from vlmake.backends.base import Output, Row
 from vlmake.data.images import ImageError
+from vlmake.endpoints.faults import RejectedError
 from vlmake.errors import VlmakeError, counted
 from vlmake.inference.journal import Prediction, read_journal, stopped_alone, stopped_device
 from vlmake.inference.prompts import Part
@@ -107,6 +108,12 @@ def prediction(
     if isinstance(result, ImageError):
         return _bad_image(question, str(result), asking, seconds, epoch)
     blank = _blank(question, asking, seconds, epoch)
+    if isinstance(result, RejectedError):
+        blank = replace(
+            blank,
+            earlier_prompt_tokens=result.prompt_tokens,
+            earlier_completion_tokens=result.completion_tokens,
+        )
     if isinstance(result, Exception):
         return replace(blank, error=" ".join(_well_formed(f"{type(result).__name__}: {result}").split())[:500])
     return replace(

@@ -54,12 +54,15 @@ def about(
 
 
 def _agreement(judgements: Sequence[Judgement], again: Sequence[Judgement]) -> Mapping[str, int] | None:
-    """Return how many second verdicts there are and how many equal the first; None where nothing was asked twice."""
+    """Return how many second verdicts there are and how many equal the first; None where nothing was asked twice.
+
+    Failed calls, the first ones and the second ones, say nothing of the judge and do not count.
+    """
     if not again:
         return None
-    first = {one.index: one.verdict for one in judgements}
-    both = [one for one in again if one.status != "judge_error"]
-    return {"asked": len(both), "equal": sum(first.get(one.index) == one.verdict for one in both)}
+    first = {one.index: one.verdict for one in judgements if one.status != "judge_error"}
+    both = [one for one in again if one.status != "judge_error" and one.index in first]
+    return {"asked": len(both), "equal": sum(first[one.index] == one.verdict for one in both)}
 
 
 def _price(judge: JudgeSpec) -> Price | None:

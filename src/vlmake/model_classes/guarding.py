@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
@@ -23,24 +23,26 @@ def guarded(what: str) -> Iterator[None]:
         yield
     finally:
         if os.getpid() != job:
-            print(f"{what} made a copy of its process, which came back from it and is ended", file=sys.stderr, flush=True)
+            print(
+                f"{what} made a copy of its process, which came back from it and is ended", file=sys.stderr, flush=True
+            )
             os._exit(1)
         os.fchdir(folder)
         os.close(folder)
 
 
-@contextmanager
-def nothing_left(grace: float = GRACE_S) -> Iterator[None]:
-    """End what was started in this block and still runs when it is left: asked first, killed after ``grace`` seconds."""
-    before = set(descendants())
-    try:
-        yield
-    finally:
-        end_all(lambda: _started_since(before), POLITELY_THEN_BY_FORCE, grace)
+def running() -> frozenset[int]:
+    """Return the ids of this process's descendants."""
+    return frozenset(process.pid for process in descendants())
 
 
-def _started_since(before: set[psutil.Process]) -> list[psutil.Process]:
-    return [process for process in descendants() if process not in before and not _cleans_up(process)]
+def end_all_but(before: Set[int], grace: float = GRACE_S) -> None:
+    """End this process's descendants but those that ran ``before``: asked first, killed after ``grace`` seconds."""
+    end_all(lambda: _started_since(before), POLITELY_THEN_BY_FORCE, grace)
+
+
+def _started_since(before: Set[int]) -> list[psutil.Process]:
+    return [process for process in descendants() if process.pid not in before and not _cleans_up(process)]
 
 
 def _cleans_up(process: psutil.Process) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from vlmake.dataset_classes.source import NAME as CLASS_NAME
+from vlmake.endpoints.key_names import NO_VARIABLE, may_be_variable
 from vlmake.registry.command_keys import secret_place
 from vlmake.registry.entry import Entry, Texts, names_places
 from vlmake.registry.tasks import Task
@@ -144,6 +145,18 @@ def _none_is_none(value: Any) -> Any:
     return None if value == "none" else value
 
 
+_OUR_KEYS = {
+    "messages": "vlmake fills it in",
+    "model": "give the key `served_model`",
+    "temperature": "give the key `temperature`",
+    "top_p": "give the key `top_p`",
+    "max_tokens": "give the key `max_tokens`",
+    "max_completion_tokens": "give the keys `max_tokens` and `limit_key: max_completion_tokens`",
+    "max_new_tokens": "give the key `max_new_tokens`",
+}
+"""Keys of a request's body that an entry has a key of its own for, and which."""
+
+
 class ServedEntry(ModelEntry):
     """How a server is asked, wherever it runs; ``max_tokens`` is another name of ``max_new_tokens``."""
 
@@ -179,13 +192,29 @@ class ServedEntry(ModelEntry):
             raise ValueError("max_tokens and max_new_tokens are two names of one key: give one of them")
         return {"max_new_tokens" if key == "max_tokens" else key: value for key, value in values.items()}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _names_its_key(cls, values: Any) -> Any:
+        # A fault of the whole entry: one of a single key would be shown with what is written there.
+        key = values.get("api_key") if isinstance(values, dict) else None
+        if key is not None and not (isinstance(key, str) and may_be_variable(key)):
+            raise ValueError(NO_VARIABLE)
+        return values
+
+    @field_validator("img_size")
+    @classmethod
+    def _shows_something(cls, side: int) -> int:
+        if side == 0:
+            raise ValueError("write -1 for the original bytes, or the longest side in pixels")
+        return side
+
     @field_validator("extra_body")
     @classmethod
     def _leaves_our_keys(cls, extra: Mapping[str, Any]) -> Mapping[str, Any]:
         if extra.get("stream"):
             raise ValueError("answers are read whole: leave `stream` out")
-        if taken := sorted({"messages", "model"} & extra.keys()):
-            raise ValueError(f"`{taken[0]}` is not for extra_body: vlmake fills it in")
+        for taken in sorted(_OUR_KEYS.keys() & extra.keys()):
+            raise ValueError(f"`{taken}` is not for extra_body: {_OUR_KEYS[taken]}")
         return extra
 
     @model_validator(mode="after")

@@ -71,17 +71,14 @@ def targets_of(plan: Plan, pairs: Iterable[tuple[str, str]], words: Sequence[str
         Target(model, dataset, plan.judge_of(dataset) if scored else "") for model, dataset in pairs
     ]
     found = dict.fromkeys(part for target in wanted for part in _parts(plan, target))
-    return [target for target in found if target.judge or not _judged(target, found)]
+    judged = {target[:2] for target in found if target.judge}
+    return [target for target in found if target.judge or target[:2] not in judged]
 
 
 def _parts(plan: Plan, target: Target) -> Iterator[Target]:
     for part in plan.parts(target.dataset) or [target.dataset]:
         reads = target.judge and Choice(target.judge).judge_of(plan.registry.dataset(part))
         yield Target(target.model, part, target.judge if reads else "")
-
-
-def _judged(target: Target, among: Iterable[Target]) -> bool:
-    return any(other.judge and other[:2] == target[:2] for other in among)
 
 
 def preview(plan: Plan, targets: Sequence[Target], work_dir: Path, *, fresh: bool = False) -> list[Line]:
@@ -163,9 +160,7 @@ class _Look:
         return (
             about.get("prompt") == _as_json(prompt_spec(entry, here) | roundtrip_spec(plan.config.image_roundtrip))
             and about.get("generation", {}).get("max_new_tokens") == here.max_new_tokens
-            and all(
-                made_with.get(key) == value for key, value in self._settings(target.model).items() if key != "dtype"
-            )
+            and all(made_with.get(key) == value for key, value in wanted.items() if key != "dtype")
         )
 
     def to_infer(self, target: Target) -> Size:

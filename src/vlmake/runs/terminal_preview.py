@@ -20,6 +20,7 @@ MOST_LINES = 200
 """Targets that have a line of their own; those with nothing to do are left out first."""
 
 _SIGNS: dict[Kind, str] = {"exact": "", "about": "~", "at most": "≤"}
+_SMALL_MONEY = 0.1
 _LONGEST = 24  # letters in a name before it folds
 
 
@@ -60,6 +61,7 @@ def show(lines: Sequence[Line], judges_limits: Sequence[Limit], console: Console
     if paid := together(bill for bill in bills if bill.calls.number or bill.calls.and_unknown):
         console.print()
         console.print(_paid_table(paid))
+    console.print()
     for words in _notes(bills, judges_limits):
         console.print(Text(words, style="dim"))
     console.print()
@@ -121,7 +123,8 @@ def number(size: Size) -> str:
 
 def money(size: Size) -> str:
     """Return a sum of money; of small ones two digits that tell something."""
-    return _with_doubt(size, f"{size.number:,.2f}" if size.number >= 1 or not size.number else f"{size.number:.2g}")
+    small = 0 < size.number < _SMALL_MONEY
+    return _with_doubt(size, f"{size.number:.2g}" if small else f"{size.number:,.2f}")
 
 
 def _with_doubt(size: Size, digits: str) -> str:

@@ -43,7 +43,8 @@ _TOKEN_BOX = re.compile(r"<\|begin_of_box\|>|<\|end_of_box\|>")
 _BOLD = re.compile(r"(\*\*|__|(?<!`)`)(?=[^\s`])([^*_\n`]{1,200}?)(?<=\S)\1(?![\w`])")
 _BOX_OPEN, _BOX_CLOSE = "\ue000", "\ue001"
 _BOLD_OPEN, _BOLD_CLOSE = "\ue002", "\ue003"
-_MARKS = re.compile(f"[{_BOX_OPEN}-{_BOLD_CLOSE}]")
+_MARKS = re.compile(f"[{_BOX_OPEN}-{_BOLD_CLOSE}]+")
+_BOX_BORDER = re.compile(f"[{_BOX_OPEN}{_BOX_CLOSE}]")
 _BOLD_PIECE = re.compile(f"{_BOLD_OPEN}([^{_BOX_OPEN}-{_BOLD_CLOSE}]*){_BOLD_CLOSE}")
 _SINGLE = str.maketrans(
     {
@@ -122,7 +123,7 @@ def unmarked(plain: Plain) -> Plain:
     """Return the text without marks; a box's borders become blanks."""
     if plain.text.isascii():
         return plain
-    return _replace(plain, _MARKS, lambda match: iter([(" ", 0)] if match[0] in (_BOX_OPEN, _BOX_CLOSE) else ()))
+    return _replace(plain, _MARKS, lambda match: iter([(" ", 0)] if _BOX_BORDER.search(match[0]) else ()))
 
 
 def stripped(plain: Plain, characters: str | None = None) -> Plain:

@@ -8,6 +8,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from vlmake.extract.strict.bounds import bounded, with_short_runs
 from vlmake.extract.strict.clean import Plain, clean, stripped, unmarked
 
 _PLAIN = re.compile(r"(?!\s*-\s)(?!Q:)[A-Za-z0-9 .,;:!?'()-]*")
@@ -80,7 +81,8 @@ def final_text(prediction: str | None) -> Final:
         place = spoken_place(prediction)
         if place is None:
             return Final(nothing, "truncated")
-        plain = _without_bullet(clean(_own_turn(plain.part(*place))))
+        plain = _without_bullet(clean(_own_turn(bounded(plain.part(*place)))))
+    plain = bounded(plain)  # again, for what stood between blanks may be gone
     if not any(map(str.isalnum, plain.text)) and not unmarked(plain).text.strip(" \t\r\n.…,·-_"):
         return Final(nothing, "empty")
     return Final(plain)
@@ -125,7 +127,7 @@ def _own_turn(plain: Plain) -> Plain:
 
 def core(plain: Plain) -> Plain:
     """Return the text without marks and without blanks at its ends."""
-    return stripped(unmarked(plain))
+    return stripped(with_short_runs(unmarked(plain)))
 
 
 def last_field(plain: Plain) -> Plain | None:
