@@ -27,6 +27,7 @@ from tests.chat_server import running  # noqa: E402
 from vlmake.judges.asking import Case  # noqa: E402
 from vlmake.judges.deciding import cases_of, decide  # noqa: E402
 from vlmake.judges.judge_spec import resolve  # noqa: E402
+from vlmake.judges.opening import JudgeAtHand  # noqa: E402
 from vlmake.judges.registry import load_judging  # noqa: E402
 from vlmake.registry.judge_entries import JudgeEndpointEntry  # noqa: E402
 
@@ -57,7 +58,8 @@ def ours(url: str, rows: pd.DataFrame, connections: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         cpu, wall = time.process_time(), time.perf_counter()
-        found, _ = decide(cases_of(rows, judging), [], judging, judge, Path(folder) / "journal", None, "bench")
+        with JudgeAtHand(judge, None) as opened:
+            found, _ = decide(cases_of(rows, judging), [], judging, judge, Path(folder) / "journal", opened, "bench")
         spent = time.process_time() - cpu, time.perf_counter() - wall
         os.chdir(PRODUCT)
     assert len(found) == len(rows)

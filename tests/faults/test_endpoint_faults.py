@@ -85,13 +85,13 @@ def test_what_no_retry_mends_stops_the_run_at_once(status, body, says):
         assert CANARY not in str(stopped.value)
 
 
-def test_an_address_where_nothing_answers_stops_the_run_after_a_few_samples(caplog):
+def test_an_address_where_nothing_answers_stops_the_run_after_a_few_attempts(caplog):
     with running() as gone:
         pass
     nowhere = client(gone, attempts=11, first_wait=0.001)
-    with pytest.raises(EndpointStoppedError, match=r"none of the first 5 requests, .* gave up after 11 attempts"):
+    with pytest.raises(EndpointStoppedError, match=r"nothing answers at .* start the server or correct `api_base`"):
         ask(nowhere, QUESTIONS)
-    assert nowhere.counts["calls"] < 1000
+    assert nowhere.counts["calls"] <= 20
     gc.collect()
     assert "Task exception was never retrieved" not in caplog.text  # of the others that found the same
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import pytest
 
 from tests.chat_server import MIX, Running, running
 from tests.conftest import REPOSITORY
-from vlmake.judges.asking import Judgement
+from vlmake.judges.asking import Case, Judgement
 from vlmake.judges.deciding import asked_twice, cases_of, decide, refuse_errors
 from vlmake.judges.judge_spec import JudgeSpec, resolve
 from vlmake.judges.judgements import read_judgements
+from vlmake.judges.opening import JudgeAtHand
 from vlmake.judges.registry import load_judging
 from vlmake.registry.judge_entries import JudgeEndpointEntry
 
@@ -47,7 +49,14 @@ def judge(server: Running, **settings: Any) -> JudgeSpec:
 
 def decided(server: Running, journal: Path, **settings: Any) -> list[Judgement]:
     judging = load_judging("yes_no")
-    return decide(cases_of(rows(), judging), [], judging, judge(server, **settings), journal, None, "judge shaky")[0]
+    return decided_of(cases_of(rows(), judging), [], judge(server, **settings), journal)[0]
+
+
+def decided_of(
+    cases: Sequence[Case], twice: Sequence[Case], spec: JudgeSpec, journal: Path
+) -> tuple[list[Judgement], list[Judgement]]:
+    with JudgeAtHand(spec, None) as opened:
+        return decide(cases, twice, load_judging("yes_no"), spec, journal, opened, "judge shaky")
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +100,7 @@ def test_a_reply_that_never_is_a_verdict_leaves_the_sample_unresolved(tmp_path: 
     judging = load_judging("yes_no")
     with running(fixed={"body": reply}) as server:
         cases = cases_of(rows(3), judging)
-        found = decide(cases, [], judging, judge(server), tmp_path / "journal", None, "judge shaky")[0]
+        found = decided_of(cases, [], judge(server), tmp_path / "journal")[0]
         assert sorted(server.stats()["calls"].values()) == [1] * 16, (
             "each five times, in five different ways, and a check"
         )
@@ -104,7 +113,7 @@ def test_a_reply_that_never_is_a_verdict_leaves_the_sample_unresolved(tmp_path: 
 def test_a_server_without_schemas_is_asked_without(tmp_path: Path) -> None:
     judging = load_judging("yes_no")
     with running(judges=True, takes_schemas=False) as server:
-        found = decide(cases_of(rows(20), judging), [], judging, judge(server), tmp_path / "j", None, "judge shaky")[0]
+        found = decided_of(cases_of(rows(20), judging), [], judge(server), tmp_path / "j")[0]
         assert "response_format" not in server.stats()["last"]
     assert {one.status for one in found} == {"found"}
 
@@ -116,10 +125,10 @@ def test_asking_twice_costs_nothing_when_it_is_done_again(tmp_path: Path) -> Non
     assert 20 < len(twice) < 80
     assert asked_twice(cases[:100], 0.25) == [case for case in twice if case in cases[:100]]
     with running(judges=True) as server:
-        first = decide(cases, twice, judging, judge(server), tmp_path / "j", None, "judge shaky")
+        first = decided_of(cases, twice, judge(server), tmp_path / "j")
         calls = sum(server.stats()["calls"].values())
         assert calls == 200 + len(twice) + 1
-        assert decide(cases, twice, judging, judge(server), tmp_path / "j", None, "judge shaky") == first
+        assert decided_of(cases, twice, judge(server), tmp_path / "j") == first
         assert sum(server.stats()["calls"].values()) == calls
 
 

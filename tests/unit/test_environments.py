@@ -81,6 +81,30 @@ def test_every_family_resolves_to_an_environment_of_its_version_or_to_one_reason
         assert "\n" not in family.reason
 
 
+def listed(*words: str) -> str:
+    program = [sys.executable, "-c", "from vlmake.cli import main; main()", "list", "environments", *words]
+    return subprocess.run(program, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_list_shows_what_there_is_and_what_families_need() -> None:
+    head, *lines = listed().splitlines()
+    assert head.split() == ["name", "transformers", "environment", "notes"]
+    assert [line for line in lines if not line.startswith(" ")] == [
+        f"environments ({len(shipped_locks())})",
+        f"families ({len(NAMES)})",
+    ]
+    rows = {line[2:].split("  ")[0]: " ".join(line.split()) for line in lines}
+    assert rows["internvl2"] == "internvl2 4.45.2 internvl2"
+    assert rows["Idefics-3"] == "Idefics-3 latest transformers-4.49.0"
+    assert rows["PandaGPT"] == "PandaGPT 4.33.0 none: its code is a clone of yxuansu/PandaGPT"
+
+
+def test_the_list_of_families_alone_as_json() -> None:
+    rows = json.loads(listed("--family", "families", "--json"))
+    assert {row["name"]: row["transformers"] for row in rows} == NAMES
+    assert all(bool(row["environment"]) != row["notes"].startswith("none: ") for row in rows)
+
+
 @pytest.mark.parametrize("name", sorted(shipped_locks()))
 def test_every_shipped_lock_file_pins_all_of_its_packages(name: str) -> None:
     lock = find_lock(name)

@@ -1,6 +1,7 @@
 """The numbers of a preview, checked by hand against small work directories."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,13 @@ from tests.chat_server import running
 from vlmake import paths
 from vlmake.endpoints.faults import EndpointStoppedError
 from vlmake.endpoints.spending import Price
+from vlmake.errors import VlmakeError
 from vlmake.inference.journal import JournalWriter, Prediction, settle_epoch, start_epoch
 from vlmake.inference.predictions import shard_table, write_predictions
 from vlmake.judges.asking import Case, question
 from vlmake.judges.deciding import decide
 from vlmake.judges.judge_spec import resolve
-from vlmake.judges.opening import how_asked
+from vlmake.judges.opening import JudgeAtHand
 from vlmake.judges.registry import load_judging
 from vlmake.judges.resolution import Choice
 from vlmake.models.model_spec import answer_settings, benchmark_settings
@@ -271,7 +273,7 @@ def test_what_rules_leave_open_and_the_journal_does_not_know_is_counted_exactly(
 
     judging, entry = load_judging("yes_no"), it.registry.judges["paid"]
     rows = [{"question": questions[row], "raw": OPEN} for row in (1, 3)]
-    asking = how_asked(resolve("paid", entry), judging.SCHEMA)
+    asking = resolve("paid", entry).asking()
     prompts = judging.prompts(pa.Table.from_pylist(rows).to_pandas())
     cases = [Case(str(row), prompt or "", shown) for row, prompt, shown in zip((1, 3), prompts, rows, strict=True)]
     folder = tmp_path / paths.judge_journal("Local", "Known", "paid")
@@ -316,6 +318,30 @@ def test_a_judge_without_a_price_costs_nobody_knows_what(tmp_path: Path) -> None
     assert judging is not None
     assert judging.calls == Size(24, "at most")
     assert judging.money() == UNKNOWN
+
+
+def test_a_limit_on_a_judge_without_a_price_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(VlmakeError, match="max_judge_cost needs the price of judge 'free'"):
+        limits(plan("free", max_judge_cost=1), ["free"], tmp_path)
+    assert limits(plan("free"), ["free"], tmp_path) == []
+
+
+def test_damaged_files_are_left_to_the_run(tmp_path: Path) -> None:
+    it, target = plan("paid"), Target("Served", "Known", "paid")
+    journaled(tmp_path / paths.journal("Served", "Known"), [reply("0")])
+    predicted(tmp_path, it, target, ["Yes", OPEN])
+    samples = tmp_path / paths.samples("Known")
+    samples.parent.mkdir(parents=True)
+    samples.write_bytes(b"no parquet")
+    os.utime(samples, (0, 0))
+    found = line(it, target, tmp_path)
+    assert found.judging is not None
+    assert (found.infer, found.judging.calls) == (NOTHING, Size(24, "at most"))
+    (tmp_path / paths.predictions("Served", "Known")).write_bytes(b"nor this")
+    found = line(it, target, tmp_path)
+    assert found.inference is not None
+    assert found.infer == Size(24, "at most")
+    assert found.inference.prompt_tokens.and_unknown
 
 
 # What is wanted
@@ -389,8 +415,10 @@ def test_what_a_judge_cost_on_other_answers_counts_towards_its_limit(
         prompts = judging.prompts(pa.Table.from_pylist(rows).to_pandas())
         cases = [Case(str(row), prompts[row] or "", rows[row]) for row in range(3)]
         journal = Path(paths.judge_journal(judged, "Known", "local"))
+        spec = resolve("local", entry, most)
         try:
-            decide(cases, [], judging, resolve("local", entry, most), journal, None, judged)
+            with JudgeAtHand(spec, None) as opened:
+                decide(cases, [], judging, spec, journal, opened, judged)
         except EndpointStoppedError as error:
             assert f"max_cost {most:g} would be passed" in str(error)
         return sum(len(file.read_text(encoding="ascii").splitlines()) for file in journal.glob("*.jsonl"))

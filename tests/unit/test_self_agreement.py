@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from vlmake.judges.account import about
-from vlmake.judges.asking import Judgement
+from vlmake.judges.asking import Case, Judgement
 from vlmake.judges.deciding import asked_twice, cases_of, decide
 from vlmake.judges.judge_spec import JudgeSpec, resolve
 from vlmake.judges.judgements import read_judgements, write_judgements
+from vlmake.judges.opening import JudgeAtHand
 from vlmake.judges.registry import load_judging
 from vlmake.registry.judge_entries import JudgeEndpointEntry
 from vlmake.scoring.protocols import ScoringSpec
@@ -78,6 +79,13 @@ def spec_of(url: str) -> JudgeSpec:
     return resolve("wavering", entry)
 
 
+def ask(
+    cases: list[Case], twice: list[Case], judge: JudgeSpec, journal: Path
+) -> tuple[list[Judgement], list[Judgement]]:
+    with JudgeAtHand(judge, None) as opened:
+        return decide(cases, twice, CHOICE, judge, journal, opened, "t")
+
+
 def judgement(index: str, verdict: str | None, status: str = "found") -> Judgement:
     return Judgement(index, f"k{index}", verdict, status, "judge", "p", "r", 1, 10, 1, 0.1, None)  # type: ignore[arg-type]
 
@@ -94,16 +102,16 @@ def test_self_agreement_counts_second_verdicts_that_equal_the_first(
     twice = cases[:8]
     with wavering(changes=3) as (url, asked):
         judge = spec_of(url)
-        first, again = decide(cases, twice, CHOICE, judge, tmp_path / "journal", None, "t")
+        first, again = ask(cases, twice, judge, tmp_path / "journal")
         assert sum(asked.values()) == 20
         told = about(first, again, judge, CHOICE, SPEC, 12)
         assert told["self_agreement"] == {"asked": 8, "equal": 5}
         assert (told["requests"], told["prompt_tokens"]) == (20, 200)  # the second replies are paid for as well
         second = {one.index: one.verdict for one in again}
         write_judgements(first, second, {}, told, tmp_path / "j.parquet")
-        once_more = decide(cases, twice, CHOICE, judge, tmp_path / "journal", None, "t")
+        once_more = ask(cases, twice, judge, tmp_path / "journal")
         assert once_more == (first, again) and sum(asked.values()) == 20
-        decide(cases, cases, CHOICE, judge, tmp_path / "journal", None, "t")  # a larger share asks the others alone
+        ask(cases, cases, judge, tmp_path / "journal")  # a larger share asks the others alone
         assert sum(asked.values()) == 24
     kept = pq.read_table(tmp_path / "j.parquet").to_pylist()
     assert [row["verdict"] for row in kept] == ["A"] * 12
@@ -116,8 +124,8 @@ def test_the_first_verdict_stays_when_twice_is_asked_later(tmp_path: Path, monke
     cases = cases_of(rows(4), CHOICE)
     with wavering(changes=4) as (url, asked):
         judge = spec_of(url)
-        alone, nothing = decide(cases, [], CHOICE, judge, tmp_path / "journal", None, "t")
-        first, again = decide(cases, cases[:2], CHOICE, judge, tmp_path / "journal", None, "t")
+        alone, nothing = ask(cases, [], judge, tmp_path / "journal")
+        first, again = ask(cases, cases[:2], judge, tmp_path / "journal")
     assert nothing == [] and first == alone and {one.verdict for one in first} == {"A"}
     assert [one.verdict for one in again] == ["B", "B"] and sum(asked.values()) == 6
 

@@ -94,6 +94,62 @@ def test_a_rented_model_may_be_run_from_its_weights(tmp_path: Path) -> None:
     assert mine.system == "Be brief."
 
 
+# -- keys of a request's body
+
+
+ENDPOINT = {"backend": "endpoint", "api_base": "http://h", "served_model": "m"}
+
+
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [
+        ("max_tokens", "give the key `max_tokens`"),
+        ("max_new_tokens", "give the key `max_new_tokens`"),
+        ("max_completion_tokens", "give the keys `max_tokens` and `limit_key: max_completion_tokens`"),
+        ("temperature", "give the key `temperature`"),
+        ("top_p", "give the key `top_p`"),
+        ("model", "give the key `served_model`"),
+    ],
+)
+def test_what_has_a_key_of_its_own_is_refused_in_extra_body(tmp_path: Path, key: str, advice: str) -> None:
+    said = fault(tmp_path, {"Mine": {**ENDPOINT, "extra_body": {"seed": 1, key: 0.5}}})
+    assert f"here.yaml: Mine: extra_body: Value error, `{key}` is not for extra_body: {advice}" in said
+
+
+def test_images_without_a_side_are_refused(tmp_path: Path) -> None:
+    assert "write -1 for the original bytes, or the longest side" in fault(
+        tmp_path, {"Mine": {**ENDPOINT, "img_size": 0}}
+    )
+
+
+# -- keys in place of their names
+
+KEYS = ["sk-0123456789abcdef", "sk_test_1234", "AIzaSyA1b2C3d4E5f6G7h8I9", "gsk_" + "a1" * 20, "12ab.cdEF", "a1" * 16]
+
+
+@pytest.mark.parametrize("entry", [ENDPOINT, {"backend": "server", "path": "/x", "command": COMMAND}])
+@pytest.mark.parametrize("key", [*KEYS, "", "two words", 1234567, ["sk-0123456789abcdef"]])
+def test_a_key_in_place_of_its_name_is_refused_and_not_repeated(tmp_path: Path, entry: dict, key: object) -> None:
+    said = fault(tmp_path, {"Mine": {**entry, "api_key": key}})
+    assert said.endswith(
+        "here.yaml: Mine: api_key: write the NAME of the environment variable that holds the key, not the key itself"
+    )
+
+
+def test_a_judges_key_in_place_of_its_name_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    content = yaml.safe_dump({"judges": {"mine": {"api_base": "http://h", "api_key": KEYS[0]}}})
+    (tmp_path / "mine" / "judges.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(VlmakeError, match="mine: api_key: write the NAME") as raised:
+        load_registry([tmp_path / "mine"])
+    assert KEYS[0] not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "my_key_of_the_year_2026", "_k", "MYVERYLONGCOMPANYNAME2026KEY"])
+def test_names_of_variables_are_taken_whatever_is_set(tmp_path: Path, name: str) -> None:
+    assert over_shipped(tmp_path, {"Mine": {**ENDPOINT, "api_key": name}}).model("Mine").api_key == name
+
+
 # -- secrets in a command
 
 

@@ -21,7 +21,7 @@ def engine(settings: str = "") -> dict[str, object]:
 
 @pytest.fixture
 def place(workplace: Workplace) -> Workplace:
-    workplace.config["rows_per_shard"] = 4
+    workplace.config["rows_per_shard"] = 8
     return workplace
 
 
@@ -31,19 +31,18 @@ def test_one_engine_answers_the_shards_of_all_jobs(place: Workplace) -> None:
     assert done.code == 0, done.output
     assert len(place.predictions("Served", "Mini")) == 24
     records = [json.loads(file.read_bytes()) for file in place.result("Served", "Mini/journal").glob("*.record.json")]
-    assert len(records) >= 4, "there were several shards"
+    assert len(records) == 3, "there were several shards"
     assert len({record["process"] for record in records}) == 1
-    assert [file.name for file in place.result("Served", "").glob("_server*")] == ["_server.log"]
+    assert [file.name for file in place.result("Served", "").glob("_server*.log")] == ["_server.log"]
     assert len(place.result("Served", "_server.log").read_text().split()) == 1, "an engine says its port when it starts"
 
 
 def test_an_engine_that_does_not_start_is_tried_once_a_run(place: Workplace) -> None:
     place.models["Served"] = engine(', "nonsense": 1')
-    for tries in (1, 2):
-        done = place.vlmake(*RUN)
-        assert done.code != 0
-        assert "the server ended before it answered: exit status 1" in done.output
-        assert place.result("Served", "_server.log").read_text().count("Traceback") == tries
+    done = place.vlmake(*RUN)
+    assert done.code != 0
+    assert "the server ended before it answered: exit status 1" in done.output
+    assert place.result("Served", "_server.log").read_text().count("Traceback") == 1
 
 
 SERVED = {"backend": "server", "path": "/x", "command": "vllm serve"}

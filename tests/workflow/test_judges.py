@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.chat_server import Running, running
-from tests.conftest import TINY_VLM, Workplace, read_tsv, write_tsv
+from tests.conftest import TINY_VLM, Workplace, make_benchmark, read_tsv, write_tsv
 
 CANARY = "sk-canary-9f8e7d6c5b4a"
 NO_KEYS = {"OPENAI_API_KEY": "", "OPENAI_API_BASE": "", "LOCAL_LLM": ""}
@@ -239,7 +239,7 @@ def test_a_judge_of_ones_own_is_started_for_judging_and_stopped_after(place: Wor
     told = detail(place, ".tiny", "Mini@8")["judging"]
     assert told["asked"] == told["found"] + told["unresolved"] > 0, "what it says is a verdict or none, never a guess"
     assert told["judge_error"] == 0
-    assert not [one for one in psutil.process_iter(["cmdline"]) if str(TINY_VLM) in " ".join(one.info["cmdline"] or [])]
+    assert not [one for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == str(place.folder)], "it was stopped"
     for kind in ("judgements.tiny.parquet", "score.tiny.csv"):
         place.result("Served", f"Mini@8_{kind}").unlink()
     logs = {file: file.stat().st_size for file in (place.folder / "results" / "_judges").rglob("*.log")}
@@ -247,3 +247,17 @@ def test_a_judge_of_ones_own_is_started_for_judging_and_stopped_after(place: Wor
     done = place.vlmake("run", "--limit", "8")
     assert done.code == 0, done.output
     assert {file: file.stat().st_size for file in logs} == logs, "nothing is left to ask, so nothing is started"
+
+
+def test_one_judge_of_ones_own_serves_all_benchmarks_of_a_run(place: Workplace, tmp_path: Path) -> None:
+    place.datasets["Other"] = make_benchmark(tmp_path / "tsv", "Other", 40)
+    server = Path(__file__).resolve().parents[1] / "chat_server.py"
+    command = f"""{sys.executable} {server} '{{"judges": true, "port": {{port}}}}'"""
+    entry = {"backend": "server", "path": str(TINY_VLM), "command": command, "gpus": 0}
+    place.judges["own"] = entry
+    done = place.vlmake("run", "--judge", "own", "--data", "Mini", "Other")
+    assert done.code == 0, done.output
+    logs = [*(place.folder / "results" / "_judges").rglob("*.log")]
+    started = [line for log in logs for line in log.read_text().splitlines() if line.strip().isdigit()]
+    assert len(started) == 1, "it was started once"
+    assert {detail(place, ".own", name)["judging"]["judge_error"] for name in ("Mini", "Other")} == {0}

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import TINY_VLM, Workplace, make_benchmark, read_tsv, write_tsv
-from vlmake.inference.shard_work import ShardFiles
+from vlmake.inference.shard_work import ShardFiles, try_hold_rows
 from vlmake.inference.work_ahead import RunPlan, read_plan, work_ahead
 
 COMMAND = [sys.executable, "-c", "from vlmake.cli import main; main()", "run", "--mode", "infer", "--cores", "6"]
@@ -171,18 +171,19 @@ def test_an_orphan_finishes_its_own_shard_and_no_other(tmp_path: Path) -> None:
     other.touch()
     files = ShardFiles("Set00", 0, 1, other, other, tmp_path / "journal")
     asked: list[ShardFiles] = []
-    assert work_ahead(RunPlan([files], ended.pid), files, asked.append) == []
+    assert work_ahead(RunPlan([files], ended.pid), files, try_hold_rows, asked.append) == []
     assert asked == []
-    assert work_ahead(RunPlan([files], os.getpid()), replace(files, shard=1), asked.append) == [files.name]
+    done = work_ahead(RunPlan([files], os.getpid()), replace(files, shard=1), try_hold_rows, asked.append)
+    assert done == [files.name]
     assert asked == [files]
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{", '{"process": 1}', '{"process": 1, "shards": {"Leasing": [{"dataset": "x"}]}}']
+    "content", ["", "[]", "{", '{"process": 1}', '{"process": 1, "pieces": {"Leasing": [{"dataset": "x"}]}}']
 )
 def test_a_damaged_plan_costs_only_time(tmp_path: Path, content: str) -> None:
     (tmp_path / "plan.json").write_text(content, encoding="utf-8")
     for name in ("plan.json", "none.json"):
-        plan = read_plan(tmp_path / name, "Leasing")
-        assert list(plan.shards) == []
+        plan = read_plan(tmp_path / name, "Leasing", ShardFiles)
+        assert list(plan.pieces) == []
         assert not plan.is_running()

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 from vlmake.inference import work_ahead
+from vlmake.inference.shard_work import ShardFiles
 from vlmake.judges.opening import see_that_it_answers
+from vlmake.judges.work import JudgeFiles
 
 # On this machine a job that has its model loaded goes on to the run's further shards of that model; elsewhere a job is
 # one shard.
@@ -15,7 +17,7 @@ WORK_AHEAD = ["--planned", str(work_ahead.PLANNED)] if workflow.is_main_process 
 
 def planned_shard(job):
     """The files of an inference job, as the job itself will be told them."""
-    return work_ahead.ShardFiles(
+    return ShardFiles(
         dataset=job.wildcards.dataset,
         shard=int(job.wildcards.get("shard", 0)),
         shards=int(job.wildcards.get("shards", 1)),
@@ -34,10 +36,25 @@ def results_of(jobs):
     return {(job.wildcards.model, job.wildcards.dataset) for job in jobs}
 
 
-def write_planned_shards(jobs):
+def planned_judging(job):
+    """The files of a judge's job, as the job itself will be told them."""
+    return JudgeFiles(
+        model=job.wildcards.model,
+        dataset=job.wildcards.dataset,
+        spec=job.params.spec,
+        samples=Path(job.input.samples),
+        predictions=Path(job.input.predictions),
+        journal=Path(job.params.journal),
+    )
+
+
+def write_planned(inferred, judged):
     planned = {}
-    for job in jobs:
+    for job in inferred:
         planned.setdefault(job.wildcards.model, []).append(planned_shard(job))
+    for job in judged:
+        home = paths.judge_home(job.wildcards.judge)
+        planned.setdefault(home, []).append(planned_judging(job))
     work_ahead.write_plan(work_ahead.PLANNED, planned, os.getpid())
 
 
@@ -74,7 +91,9 @@ def check_judges(judges):
         return
     for judge in sorted(judges):
         try:
-            see_that_it_answers(judge, PLAN.judge_entry(judge), Path.cwd())
+            see_that_it_answers(
+                judge, PLAN.judge_entry(judge), Path.cwd(), RUN.max_judge_cost
+            )
         except VlmakeError as error:
             print(f"vlmake: {error}", file=sys.stderr)
             sys.exit(1)
@@ -83,10 +102,11 @@ def check_judges(judges):
 onstart:
     if not {"--touch", "-t"} & set(sys.argv):
         inferred = jobs_to_run("infer", "infer_shard")
-        check_judges({job.wildcards.judge for job in jobs_to_run("judge")})
-        write_planned_shards(inferred)
+        judged = jobs_to_run("judge")
+        check_judges({job.wildcards.judge for job in judged})
+        write_planned(inferred, judged)
         remove_what_rests_on_predictions(results_of(inferred))
-        remove_what_rests_on_verdicts(jobs_to_run("judge"))
+        remove_what_rests_on_verdicts(judged)
         remove_stacked_scores(
             results_of(
                 inferred + jobs_to_run("score", "score_class", "score_judged")

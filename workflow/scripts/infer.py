@@ -11,7 +11,7 @@ from vlmake.inference.endpoint_turns import turn
 from vlmake.inference.journal import settle_epoch
 from vlmake.inference.loaded_model import answer_shard, has_unleased_engine, open_model
 from vlmake.inference.shard import prediction_rows, refuse_failures
-from vlmake.inference.shard_work import ShardFiles, hold_rows, read_shard
+from vlmake.inference.shard_work import ShardFiles, hold_rows, read_shard, try_hold_rows
 from vlmake.inference.work_ahead import read_plan, started_ns, work_ahead
 from vlmake.models import model_spec
 from vlmake.models.model_spec import benchmark_settings
@@ -92,7 +92,7 @@ def infer(
                 other = read_shard(files, spec, registry.dataset(files.dataset), image_roundtrip)
                 answer_shard(other, other.untried(), spec, opened)
 
-            work_ahead(read_plan(planned, model), own, answer_other)
+            work_ahead(read_plan(planned, model, ShardFiles), own, try_hold_rows, answer_other)
 
 
 if __name__ == "__main__":

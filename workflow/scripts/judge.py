@@ -1,26 +1,25 @@
 """Judge stage: samples and predictions in, a judge's verdicts on what rules leave open out."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from vlmake.errors import VlmakeError
-from vlmake.inference.work_ahead import started_ns
+from vlmake.inference.work_ahead import read_plan, started_ns, work_ahead
 from vlmake.judges.account import about, costs
-from vlmake.judges.deciding import asked_twice, cases_of, decide, refuse_errors
+from vlmake.judges.deciding import decide, refuse_errors
 from vlmake.judges.judge_spec import resolve
-from vlmake.judges.judgements import write_judgements
-from vlmake.judges.opening import with_model
-from vlmake.judges.registry import load_judging
+from vlmake.judges.judgements import write_fallback, write_judgements
+from vlmake.judges.opening import JudgeAtHand, with_model
 from vlmake.judges.resolution import Choice, entry_of
-from vlmake.locks import hold
+from vlmake.judges.work import JudgeFiles, hold_cases, read_work, try_hold_cases
 from vlmake.metrics.registry import metric_entry
 from vlmake.registry.loading import load_registry
 from vlmake.runs.program import run_program
 from vlmake.runs.stage_options import FILE, REGISTRY
-from vlmake.scoring.protocols import ScoringSpec, open_rows
-from vlmake.scoring.score_inputs import json_object, read_predictions, read_samples
+from vlmake.scoring.score_inputs import json_object
 
 
 @click.command()
@@ -55,29 +54,33 @@ def main(
     judgements: Path,
 ) -> None:
     """Ask a judge about every sample that rules leave open."""
-    wanted = ScoringSpec.from_mapping(json_object(spec, "--spec"))
-    judging = load_judging(wanted.judging)
-    rows = open_rows(read_samples(samples, wanted.dataset), read_predictions(predictions)[0], wanted)
-    cases = cases_of(rows, judging)
-    twice = asked_twice(cases, self_agreement)
     entry = entry_of(name, Choice(name, "", served_model), load_registry(registries), Path.cwd())
-    title = f"judge {name}: {model} {wanted.dataset}"
-    try:
-        judge = resolve(name, with_model(entry, Path.cwd()) if cases else entry, max_cost)
-        with hold(journal / "rows.lock", f"{title}: another process asks about these; waiting for it"):
-            found, again = decide(
-                cases, twice, judging, judge, journal, started_ns(planned) if planned else None, title
-            )
-    except VlmakeError as error:
-        if fallback != "exact" or metric_entry(wanted.metric).grader:
-            raise
-        print(f"{title}: {error}; rules alone score it (judge_fallback: exact)", file=sys.stderr)
-        write_judgements([], {}, {}, {"judge": name, "judging": wanted.judging, "fallback": str(error)}, judgements)
-        return
-    refuse_errors(found, max_failures, title)
-    told = about(found, again, judge, judging, wanted, len(rows))
-    second = {one.index: one.verdict for one in again}
-    write_judgements(found, second, costs(found, judge), told, judgements)
+    own = JudgeFiles(model, json_object(spec, "--spec")["dataset"], spec, samples, predictions, journal)
+    work = read_work(own, self_agreement)
+    title = f"judge {name}: {own.name}"
+    with ExitStack() as stack:
+        try:
+            judge = resolve(name, with_model(entry, Path.cwd()) if work.cases else entry, max_cost)
+            opened = stack.enter_context(JudgeAtHand(judge, started_ns(planned) if planned else None))
+            with hold_cases(own, name):
+                found, again = decide(work.cases, work.twice, work.judging, judge, journal, opened, title)
+        except VlmakeError as error:
+            if fallback != "exact" or metric_entry(work.spec.metric).grader:
+                raise
+            print(f"{title}: {error}; rules alone score it (judge_fallback: exact)", file=sys.stderr)
+            write_fallback(name, work.spec.judging, str(error), judgements)
+            return
+        refuse_errors(found, max_failures, title)
+        told = about(found, again, judge, work.judging, work.spec, work.left_open)
+        write_judgements(found, {one.index: one.verdict for one in again}, costs(found, judge), told, judgements)
+
+        def ask_ahead(files: JudgeFiles) -> None:
+            other = read_work(files, self_agreement)
+            ahead = f"judge {name}: {files.name}"
+            decide(other.cases, other.twice, other.judging, judge, files.journal, opened, ahead)
+
+        if planned is not None and opened.is_open:
+            work_ahead(read_plan(planned, judge.home, JudgeFiles), own, try_hold_cases, ask_ahead)
 
 
 if __name__ == "__main__":

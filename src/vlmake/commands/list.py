@@ -35,7 +35,7 @@ _READ_AT_ONCE = 64 << 20  # bytes; larger TSVs are read by a run, and remembered
 
 @click.command()
 @click.argument("kind", type=click.Choice(["models", "datasets", "environments"]))
-@click.option("--family", help="Only the entries of this registry file, for example internvl.")
+@click.option("--family", help="Only the entries of this registry file (internvl, say) or group.")
 @click.option("--json", "as_json", is_flag=True, help="Print every key of every entry as JSON.")
 @click.option("--registry", multiple=True, type=click.Path(path_type=Path), help="Another registry folder.")
 def command(kind: str, family: str | None, as_json: bool, registry: tuple[Path, ...]) -> None:

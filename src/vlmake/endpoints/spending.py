@@ -73,7 +73,7 @@ class Spending:
                 return False
             raise EndpointStoppedError(
                 "the server does not tell how many tokens its replies take (`usage`), so that max_cost cannot be kept:"
-                " have the server tell it, or take max_cost away"
+                " have the server tell it, or take max_cost (max_judge_cost) away"
             )
         spent = self.before + (self.cost() or 0.0) + self.untold * self.dearest
         each = max(self.dearest, spent / replies)

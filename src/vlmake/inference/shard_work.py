@@ -34,6 +34,11 @@ class ShardFiles:
         """Return what the shard's lock is called."""
         return f"{self.dataset}.{self.shard:03d}-of-{self.shards:03d}"
 
+    @property
+    def inputs(self) -> Sequence[Path]:
+        """The files without which nothing can be asked."""
+        return (self.samples, self.images)
+
 
 @dataclass(frozen=True)
 class Todo:

@@ -1,31 +1,49 @@
-"""A job that has a model loaded answers further shards of that model, across datasets, until none is free.
+"""A job that has a model loaded answers further pieces of the run's work for it, until none is free.
 
-The run's plan is a file. Each shard is kept by its lock while it is worked on, and its answers go to its own journal;
-the job that the shard belongs to then finds them there and loads nothing. So devices stay busy without a daemon, small
-benchmarks share one loading of the model, and whatever is killed has lost nothing.
+The run's plan is a file. Each piece is kept by its lock while it is worked on, and its answers go to its own journal;
+the job that the piece belongs to then finds them there and loads nothing. So devices stay busy without a daemon, small
+benchmarks share one loading of the model, and whatever is killed has lost nothing. A piece is a shard for a model, and
+one model's answers to one benchmark for a judge.
 """
 
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import psutil
 
 from vlmake.errors import DeviceStoppedError
-from vlmake.inference.shard_work import ShardFiles, try_hold_rows
 from vlmake.store import canonical_json, write_text
 
 PLANNED = Path(".snakemake") / "vlmake-planned.json"  # in the work directory, for the life of a run
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """The shards of one model that a run has planned, and the process that runs it (0: unknown)."""
+class Piece(Protocol):
+    """A dataclass of texts, numbers and paths that says what is to be done, and from which files."""
 
-    shards: Sequence[ShardFiles]
+    __dataclass_fields__: Any
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def inputs(self) -> Sequence[Path]:
+        """The files without which it cannot be done."""
+
+
+Kind = TypeVar("Kind", bound=Piece)
+
+
+@dataclass(frozen=True)
+class RunPlan(Generic[Kind]):
+    """The pieces of one model that a run has planned, and the process that runs it (0: unknown)."""
+
+    pieces: Sequence[Kind]
     process: int
 
     def is_running(self) -> bool:
@@ -33,17 +51,17 @@ class RunPlan:
         return self.process > 0 and psutil.pid_exists(self.process)
 
 
-def write_plan(file: Path, planned: Mapping[str, Sequence[ShardFiles]], process: int) -> None:
-    """Write the shards that the run of ``process`` has planned, by model."""
-    shards = {model: [_as_text(shard) for shard in listed] for model, listed in planned.items()}
-    write_text(file, canonical_json({"process": process, "shards": shards}))
+def write_plan(file: Path, planned: Mapping[str, Sequence[Piece]], process: int) -> None:
+    """Write the pieces that the run of ``process`` has planned, by who is to do them."""
+    pieces = {owner: [_as_text(piece) for piece in listed] for owner, listed in planned.items()}
+    write_text(file, canonical_json({"process": process, "pieces": pieces}))
 
 
-def read_plan(file: Path, model: str) -> RunPlan:
+def read_plan(file: Path, owner: str, kind: type[Kind]) -> RunPlan[Kind]:
     """Return what is planned for a model; nothing if there is no readable plan: it only saves time."""
     try:
         plan = json.loads(file.read_text(encoding="utf-8"))
-        return RunPlan([_from_text(shard) for shard in plan["shards"].get(model, [])], int(plan["process"]))
+        return RunPlan([_from_text(piece, kind) for piece in plan["pieces"].get(owner, [])], int(plan["process"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return RunPlan([], 0)
 
@@ -56,49 +74,48 @@ def started_ns(file: Path) -> int | None:
         return None
 
 
-def work_ahead(plan: RunPlan, own: ShardFiles, answer: Callable[[ShardFiles], None]) -> list[str]:
-    """Answer every planned shard that is free and whose data are there; return the names of those worked on.
+def work_ahead(
+    plan: RunPlan[Kind],
+    own: Kind,
+    try_hold: Callable[[Kind], AbstractContextManager[bool]],
+    answer: Callable[[Kind], None],
+) -> list[str]:
+    """Answer every planned piece that is free and whose data are there; return the names of those worked on.
 
     It ends when nothing is left, or when the run was killed: an orphan must not keep a device for hours.
-    A shard that cannot be read or answered, for whatever reason, is left to its own job, which will say why: one's own
+    A piece that cannot be read or answered, for whatever reason, is left to its own job, which will say why: one's own
     work is done and must not fail with it.
     """
     done = []
-    for files in _from(plan.shards, own):
+    for piece in _from(plan.pieces, own):
         if not plan.is_running():
             break
         try:
-            if not (files.samples.is_file() and files.images.is_file()):
+            if not all(file.is_file() for file in piece.inputs):
                 continue
-            with try_hold_rows(files) as held:
+            with try_hold(piece) as held:
                 if held:
-                    answer(files)
-                    done.append(files.name)
+                    answer(piece)
+                    done.append(piece.name)
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            print(f"{files.name}: left to its own job ({reason})", file=sys.stderr, flush=True)
+            print(f"{piece.name}: left to its own job ({reason})", file=sys.stderr, flush=True)
             if isinstance(error, DeviceStoppedError):
                 break
     return done
 
 
-def _from(planned: Sequence[ShardFiles], own: ShardFiles) -> Iterator[ShardFiles]:
-    """Yield the planned shards that follow one's own, then those before it: neighbours start in different places."""
+def _from(planned: Sequence[Kind], own: Kind) -> Iterator[Kind]:
+    """Yield the planned pieces that follow one's own, then those before it: neighbours start in different places."""
     place = planned.index(own) if own in planned else -1
     yield from planned[place + 1 :]
     yield from planned[: max(place, 0)]
 
 
-def _as_text(files: ShardFiles) -> dict[str, Any]:
-    return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(files).items()}
+def _as_text(piece: Piece) -> dict[str, Any]:
+    values = {name: getattr(piece, name) for name in piece.__dataclass_fields__}
+    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
 
 
-def _from_text(values: Mapping[str, Any]) -> ShardFiles:
-    return ShardFiles(
-        dataset=values["dataset"],
-        shard=int(values["shard"]),
-        shards=int(values["shards"]),
-        samples=Path(values["samples"]),
-        images=Path(values["images"]),
-        journal=Path(values["journal"]),
-    )
+def _from_text(values: Mapping[str, Any], kind: type[Kind]) -> Kind:
+    return kind(**{name: one.type(values[name]) for name, one in kind.__dataclass_fields__.items()})

@@ -31,7 +31,8 @@ def about(
     ``left_open`` counts the samples that rules left open; of some of them no judge can tell anything.
     """
     price = _price(judge)
-    known = [cost for cost in (_cost(one, price) for one in (*judgements, *again)) if cost is not None]
+    asked = {one.key: one for one in (*judgements, *again)}.values()  # samples with one prompt share a reply
+    known = [cost for cost in (_cost(one, price) for one in asked) if cost is not None]
     statuses = Counter(one.status for one in judgements)
     return {
         "judge": judge.name,
@@ -45,9 +46,9 @@ def about(
         "none": sum(one.verdict == NONE for one in judgements),
         "unresolved": statuses["unresolved"],
         "judge_error": statuses["judge_error"],
-        "requests": sum(one.asks for one in (*judgements, *again)),
-        "prompt_tokens": sum(one.prompt_tokens or 0 for one in (*judgements, *again)),
-        "completion_tokens": sum(one.completion_tokens or 0 for one in (*judgements, *again)),
+        "requests": sum(one.asks for one in asked),
+        "prompt_tokens": sum(one.prompt_tokens or 0 for one in asked),
+        "completion_tokens": sum(one.completion_tokens or 0 for one in asked),
         "cost": sum(known) if known else None,
         "self_agreement": _agreement(judgements, again),
     }

@@ -15,12 +15,10 @@ class Judging(Protocol):
 
     Attributes:
         VERSION: Name of the prompts' wording; shown with every score. The prompts themselves are in the keys.
-        MAX_TOKENS: Longest reply, in tokens.
         SCHEMA: JSON schema of a reply, for servers that hold models to one.
     """
 
     VERSION: str
-    MAX_TOKENS: int
     SCHEMA: Mapping[str, Any]
 
     def prompts(self, frame: "pd.DataFrame") -> list[str | None]:

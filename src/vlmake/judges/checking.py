@@ -1,37 +1,37 @@
 """Does a judge answer, and can its server hold replies to a JSON schema? One small request tells."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from typing import Any
 
 from vlmake.backends.base import Output, Request, StreamingBackend, Turn
 from vlmake.endpoints.faults import RejectedError
 from vlmake.errors import VlmakeError
-from vlmake.inference.shard import Asking
 
 _QUESTION = 'Reply with this JSON object and nothing else: {"answer": "A"}'
+_SCHEMA = {
+    "type": "object",
+    "properties": {"answer": {"type": "string"}},
+    "required": ["answer"],
+    "additionalProperties": False,
+}
 
 
-def check(backend: StreamingBackend, asking: Asking, who: str) -> Asking:
-    """Ask the judge something small; return how it can be asked: without a schema where it takes none.
+def takes_schemas(judge: StreamingBackend, who: str, max_new_tokens: int) -> bool:
+    """Ask a judge something small; return whether it can be asked for JSON that follows a schema.
 
     Raises VlmakeError, one line, for a judge that does not answer.
     """
-    result = _reply(backend, asking)
-    if isinstance(result, RejectedError) and asking.reply_schema is not None:
-        plain = replace(asking, reply_schema=None)
-        if not isinstance(_reply(backend, plain), Exception):
-            return plain
+    result = _reply(judge, max_new_tokens, _SCHEMA)
+    if isinstance(result, RejectedError) and not isinstance(_reply(judge, max_new_tokens, None), Exception):
+        return False
     if isinstance(result, Exception):
         raise VlmakeError(f"judge '{who}' does not answer: {result}")
-    return asking
+    return True
 
 
-def _reply(backend: StreamingBackend, asking: Asking) -> Output | Exception:
+def _reply(judge: StreamingBackend, max_new_tokens: int, schema: Mapping[str, Any] | None) -> Output | Exception:
     replies: list[Output | Exception] = []
-    request = Request(
-        [Turn("user", [{"type": "text", "text": _QUESTION}])],
-        {},
-        asking.max_new_tokens,
-        reply_schema=asking.reply_schema,
-    )
-    backend.stream(iter([lambda: request]), lambda answers: replies.extend(result for _, result, _ in answers))
+    turn = Turn("user", [{"type": "text", "text": _QUESTION}])
+    request = Request([turn], {}, max_new_tokens, reply_schema=schema)
+    judge.stream(iter([lambda: request]), lambda answers: replies.extend(result for _, result, _ in answers))
     return replies[0]

@@ -2,16 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from vlmake.backends.base import StreamingBackend
 from vlmake.errors import VlmakeError, counted
 from vlmake.inference.answering import askable
 from vlmake.inference.journal import JournalWriter, read_journal
@@ -20,19 +17,18 @@ from vlmake.inference.streaming import answer_streaming
 from vlmake.judges.asking import Case, Judgement, standing
 from vlmake.judges.base import Judging
 from vlmake.judges.judge_spec import JudgeSpec
-from vlmake.judges.opening import how_asked, open_judge
+from vlmake.judges.opening import OpenJudge
 from vlmake.runs.progress import progress
 
 _SHARE_STEPS = 1 << 32
 
 
 @dataclass(frozen=True)
-class Course:
-    """Where replies are kept, the judge and its replies' schema (opened when needed), and who is told of progress."""
+class _Course:
+    """Where replies are kept, the judge (opened when it is needed), and who is told of progress."""
 
     journal: Path
-    judge: Callable[[], StreamingBackend]
-    schema: Callable[[], Mapping[str, Any] | None]
+    opened: Callable[[], OpenJudge]
     advance: Callable[[int], None]
 
 
@@ -53,38 +49,37 @@ def decide(
     judging: Judging,
     judge: JudgeSpec,
     journal: Path,
-    started_ns: int | None,
+    opened: Callable[[], OpenJudge],
     title: str,
 ) -> tuple[list[Judgement], list[Judgement]]:
     """Return the judgements of all cases, and the second ones of those that are asked about ``twice``.
 
-    Every reply is in the journal the moment it exists; the judge is opened only if something is left to ask.
-    ``started_ns`` is when the run began (Unix time, ns). Raises VlmakeError where nothing can be asked.
+    Every reply is in the journal the moment it exists. ``opened`` returns the judge, and is called only if something is
+    left to ask. Raises VlmakeError where nothing can be asked.
     """
-    asking = how_asked(judge, judging.SCHEMA)
-    with ExitStack() as stack:
-        opened = cache(partial(open_judge, judge, asking, started_ns, stack))
-        advance = stack.enter_context(progress(title, len(cases) + len(twice), 0))
-        course = Course(journal, lambda: opened()[0], lambda: opened()[1].reply_schema, advance)
+    asking = judge.asking()
+    with progress(title, len(cases) + len(twice), 0) as advance:
+        course = _Course(journal, opened, advance)
         found = _ask(cases, judging, asking, course)
         return found, _ask(twice, judging, replace(asking, repeat=1), course)
 
 
-def _ask(cases: Sequence[Case], judging: Judging, asking: Asking, course: Course) -> list[Judgement]:
+def _ask(cases: Sequence[Case], judging: Judging, asking: Asking, course: _Course) -> list[Judgement]:
     """Ask until every case has a verdict, is unresolved, or failed in this run."""
     standings = _Standings(cases, judging, asking, course.journal)
     course.advance(standings.settled())
     advance: Callable[[Sequence[Question]], None] = _advance(course, standings.todo())
     with closing(JournalWriter(course.journal)) as writer:
         while todo := standings.todo():
-            asked_so = replace(asking, reply_schema=course.schema())
-            answer_streaming(askable(todo), course.judge(), _NoImages(), writer, asked_so, epoch=0, advance=advance)
+            judge = course.opened()
+            asked_so = replace(asking, reply_schema=judging.SCHEMA if judge.takes_schemas else None)
+            answer_streaming(askable(todo), judge.backend, _NoImages(), writer, asked_so, epoch=0, advance=advance)
             standings.asked(todo)
             advance = _told_already
     return [found for found in standings.judgements() if found is not None]
 
 
-def _advance(course: Course, todo: Sequence[Question]) -> Callable[[Sequence[Question]], None]:
+def _advance(course: _Course, todo: Sequence[Question]) -> Callable[[Sequence[Question]], None]:
     """Return what tells of answered questions; cases with the same prompt are answered at once."""
     cases = Counter(question.key for question in todo)
     return lambda asked: course.advance(sum(cases[question.key] for question in asked))

@@ -9,7 +9,6 @@ from vlmake.judges.replies import own_object, said
 from vlmake.judges.wording import as_data, prompt_of, without_tokens
 
 VERSION = "dimensions-1"
-MAX_TOKENS = 1_024
 LOWEST, HIGHEST = 0, 10
 _LONGEST = 4_000  # characters of a reply's last braces
 

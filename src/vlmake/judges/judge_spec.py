@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from vlmake import paths
 from vlmake.errors import VlmakeError
+from vlmake.inference.shard import Asking
 from vlmake.models import model_spec
 from vlmake.models.model_spec import ModelSpec
 from vlmake.registry.judge_entries import Judge, JudgeEndpointEntry
@@ -22,6 +23,21 @@ class JudgeSpec(ModelSpec):
     def journals(self) -> str:
         """The journals with all that it ever replied, as a pattern of paths."""
         return paths.judge_journal("*", "*", self.name)
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Longest reply, in tokens."""
+        return self.entry.max_new_tokens
+
+    @property
+    def may_be_structured(self) -> bool:
+        """Whether its server may be asked to hold replies to a JSON schema."""
+        entry: Judge = self.entry  # type: ignore[assignment]  # a judge's spec has a judge's entry
+        return entry.structured == "auto"
+
+    def asking(self) -> Asking:
+        """Return how it is asked."""
+        return Asking(self.digest(), self.max_new_tokens)
 
 
 def resolve(name: str, entry: Judge, max_cost: float | None = None) -> JudgeSpec:

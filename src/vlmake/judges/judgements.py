@@ -57,6 +57,11 @@ def write_judgements(
         pq.write_table(table, temporary, compression="zstd")
 
 
+def write_fallback(judge: str, judging: str, reason: str, target: Path) -> None:
+    """Write that a judge did not answer, so that rules alone score."""
+    write_judgements([], {}, {}, {"judge": judge, "judging": judging, "fallback": reason}, target)
+
+
 def read_judgements(file: Path) -> Judgements:
     """Return a file's verdicts; raise VlmakeError, naming the file, for one that is damaged."""
     try:

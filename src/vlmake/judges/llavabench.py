@@ -14,7 +14,6 @@ from vlmake.judges.wording import as_data, prompt_of, without_tokens
 from vlmake.metrics.grades import cells
 
 VERSION = "llavabench-1"
-MAX_TOKENS = 512
 LOWEST, HIGHEST = 1, 10
 SCHEMA: Mapping[str, Any] = {
     "type": "object",

@@ -9,7 +9,6 @@ from vlmake.extract.maths import options_in
 from vlmake.judges import choice, short_answers
 
 VERSION = "mathvision-1"
-MAX_TOKENS = short_answers.MAX_TOKENS
 SCHEMA = short_answers.SCHEMA
 
 _FORM = "a number or an expression, in plain notation or LaTeX, without words, unit or marks of maths around it"

@@ -10,7 +10,6 @@ from vlmake.extract.mathvista import CHOICE, LIST, NUMBERS
 from vlmake.judges import choice, short_answers
 
 VERSION = "mathvista-1"
-MAX_TOKENS = short_answers.MAX_TOKENS
 SCHEMA = short_answers.SCHEMA
 
 _NUMBER = "one number in digits, without unit, words or marks between thousands"

@@ -11,7 +11,6 @@ from vlmake.judges.wording import as_data, prompt_of, without_tokens
 from vlmake.metrics.grades import cells
 
 VERSION = "mmvet-1"
-MAX_TOKENS = 256
 GRADES = tuple(step / 10 for step in range(11))
 SCHEMA: Mapping[str, Any] = {
     "type": "object",

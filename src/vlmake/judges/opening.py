@@ -1,9 +1,8 @@
 """A judge made ready to be asked: its model known, its server answering, its place among the run's jobs taken."""
 
 import sys
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ from vlmake.backends.base import StreamingBackend
 from vlmake.endpoints.keys import read_key
 from vlmake.endpoints.listing import first_model
 from vlmake.inference import endpoint_turns
-from vlmake.inference.loaded_model import open_model
-from vlmake.inference.shard import Asking
+from vlmake.inference.loaded_model import has_unleased_engine, open_model
 from vlmake.judges import checking
 from vlmake.judges.judge_spec import JudgeSpec, resolve
 from vlmake.models.model_spec import RuntimeOptions
@@ -32,44 +30,67 @@ def with_model(entry: Judge, folder: Path) -> Judge:
     return entry.model_copy(update={"served_model": first_model(entry.api_base, read_key(entry.api_key, folder))})
 
 
-def how_asked(spec: JudgeSpec, schema: Mapping[str, Any]) -> Asking:
-    """Return how a judge is asked; the schema goes to servers that hold models to one."""
-    entry: Judge = spec.entry  # type: ignore[assignment]  # a judge's spec has a judge's entry
-    return Asking(spec.digest(), entry.max_new_tokens, reply_schema=schema if entry.structured == "auto" else None)
+@dataclass(frozen=True)
+class OpenJudge:
+    """A judge that answers, and whether its server holds replies to a JSON schema."""
+
+    backend: StreamingBackend
+    takes_schemas: bool
 
 
-def open_judge(
-    spec: JudgeSpec, asking: Asking, started_ns: int | None, stack: ExitStack
-) -> tuple[StreamingBackend, Asking]:
-    """Wait for one's turn at a judge, start it if it is a command, and see that it answers.
+class JudgeAtHand:
+    """Opens a judge when it is first called for, and closes it at the end of the ``with`` block.
 
-    Returns the judge until ``stack`` ends, and how it can be asked. ``started_ns`` is when the run began (Unix time,
-    ns). Raises VlmakeError, one line, for a judge that does not answer; the run's other jobs then do not try it again.
+    To open it is to wait for one's turn, to start it if it is a command, and to see that it answers. ``started_ns`` is
+    when the run began (Unix time, ns).
     """
-    loaded = open_model(spec, 1, started_ns, stack)
-    assert isinstance(loaded.backend, StreamingBackend)  # both kinds of judges are
-    stack.enter_context(endpoint_turns.noted(spec))
-    return loaded.backend, check(spec, asking, loaded.backend)
+
+    def __init__(self, spec: JudgeSpec, started_ns: int | None) -> None:
+        self._spec, self._started_ns = spec, started_ns
+        self._stack = ExitStack()
+        self._judge: OpenJudge | None = None
+        self._has_turn = has_unleased_engine(spec.entry)
+
+    def __enter__(self) -> "JudgeAtHand":
+        if self._has_turn:  # before the answers are kept: the job whose engine runs asks about these as well
+            self._stack.enter_context(endpoint_turns.turn(self._spec))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was called for."""
+        return self._judge is not None
+
+    def __call__(self) -> OpenJudge:
+        """Return the judge; VlmakeError, one line, for one that does not answer: the run's other jobs do not try it."""
+        if self._judge is None:
+            self._judge = self._open()
+        return self._judge
+
+    def _open(self) -> OpenJudge:
+        spec = self._spec
+        loaded = open_model(spec, 1, self._started_ns, self._stack, has_turn=self._has_turn)
+        assert isinstance(loaded.backend, StreamingBackend)  # both kinds of judges are
+        self._stack.enter_context(endpoint_turns.noted(spec))
+        takes = checking.takes_schemas(_with_few_tries(spec) or loaded.backend, spec.name, spec.max_new_tokens)
+        if not takes and spec.may_be_structured:
+            print(f"judge {spec.name}: its server takes no JSON schema; replies are read as they come", file=sys.stderr)
+        return OpenJudge(loaded.backend, takes and spec.may_be_structured)
 
 
-def check(spec: JudgeSpec, asking: Asking, backend: StreamingBackend) -> Asking:
-    """Ask a judge something small and return how it can be asked; one at an endpoint has few tries."""
-    asked = checking.check(_with_few_tries(spec) or backend, asking, spec.name)
-    if asking.reply_schema is not None and asked.reply_schema is None:
-        print(f"judge {spec.name}: its server takes no JSON schema; replies are read as they come", file=sys.stderr)
-    return asked
-
-
-def see_that_it_answers(name: str, entry: Judge, folder: Path) -> None:
+def see_that_it_answers(name: str, entry: Judge, folder: Path, max_cost: float | None) -> None:
     """Raise VlmakeError, one line, if a judge at an endpoint does not answer; one that a job starts is not asked.
 
-    ``folder`` is the work directory, which may hold .env.
+    ``folder`` is the work directory, which may hold .env. A limit on money without a price is refused as well.
     """
     if isinstance(entry, JudgeEndpointEntry):
-        spec = resolve(name, with_model(entry, folder))
+        spec = resolve(name, with_model(entry, folder), max_cost)
         backend = _with_few_tries(spec)
         assert backend is not None  # it is at an endpoint
-        checking.check(backend, how_asked(spec, {}), name)
+        checking.takes_schemas(backend, name, spec.max_new_tokens)
 
 
 def _with_few_tries(spec: JudgeSpec) -> StreamingBackend | None:

@@ -18,7 +18,6 @@ from vlmake.judges.base import NONE
 from vlmake.judges.replies import own_object, said
 from vlmake.judges.wording import as_data, prompt_of, without_tokens
 
-MAX_TOKENS = 256
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "properties": {"answer": {"type": "string"}},

@@ -15,7 +15,6 @@ from vlmake.judges.labels import Labels, label_in
 from vlmake.judges.wording import as_data, prompt_of, without_tokens
 
 VERSION = "yes-no-1"
-MAX_TOKENS = 256  # a reply is ten; the rest is for judges that write a little before it
 VERDICTS = ("Yes", "No", NONE)
 SCHEMA: Mapping[str, Any] = {
     "type": "object",

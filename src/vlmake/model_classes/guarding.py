@@ -47,4 +47,4 @@ def _started_since(before: Set[int]) -> list[psutil.Process]:
 
 def _cleans_up(process: psutil.Process) -> bool:
     """Tell whether a process is the one by which multiprocessing cleans up; it ends after its parent, of itself."""
-    return process.pid == getattr(resource_tracker._resource_tracker, "_pid", None)
+    return bool(process.pid == getattr(resource_tracker._resource_tracker, "_pid", None))

@@ -1,8 +1,9 @@
 """Registry entries before they are typed: read from YAML files and laid over each other, key by key.
 
-``models/*.yaml`` and ``models.yaml`` of one folder hold different entries. An entry of a later folder that has the name of an earlier one is laid over
-it: keys it gives replace the earlier ones, a mapping such as ``pixels`` is merged key by key, one level down, and
-``null`` takes a key back to its default. ``based_on: NAME`` starts from another entry instead.
+Files of one folder (``models/*.yaml``, ``models.yaml``) hold different entries. An entry of a later folder that has the
+name of an earlier one is laid over it: keys it gives replace the earlier ones, a mapping such as ``pixels`` is merged
+key by key, one level down, and ``null`` takes a key back to its default. ``based_on: NAME`` starts from another entry
+instead.
 """
 
 import re

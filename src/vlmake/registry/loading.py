@@ -1,7 +1,7 @@
 """What can be run: datasets, models and judges as typed entries, read from YAML files.
 
-A registry folder holds ``datasets/*.yaml``, ``models/*.yaml`` and ``judges.yaml``; ``layers`` says how an entry of a later folder
-is laid over an earlier one. A relative ``path`` in an entry is relative to the YAML file that names it.
+A registry folder holds ``datasets/*.yaml``, ``models/*.yaml`` and ``judges.yaml``; ``layers`` says how an entry of a
+later folder is laid over an earlier one. A relative ``path`` in an entry is relative to the YAML file that names it.
 """
 
 import re

@@ -101,7 +101,7 @@ def _judged(work_dir: Path, score: Score) -> Samples:
         said = _said_by_judge(work_dir, score, indices)
         return Samples(
             {
-                verdict: [replace(_sample(verdict, row, answers), **said.get(row["index"], {})) for row in group]
+                verdict: [_with_judge(_sample(verdict, row, answers), said) for row in group]
                 for verdict, group in chosen.items()
             }
         )
@@ -144,13 +144,18 @@ def _predicted(file: Path, indices: Sequence[str]) -> dict[str, dict[str, Any]]:
     return {row["index"]: row for row in reversed(table.sort_by("repeat").to_pylist())}
 
 
-def _said_by_judge(work_dir: Path, score: Score, indices: Sequence[str]) -> dict[str, dict[str, str | None]]:
+def _with_judge(sample: Sample, said: Mapping[str, tuple[str, str | None]]) -> Sample:
+    prompt, reply = said.get(sample.index, (None, None))
+    return replace(sample, judge_prompt=prompt, judge_reply=reply)
+
+
+def _said_by_judge(work_dir: Path, score: Score, indices: Sequence[str]) -> dict[str, tuple[str, str | None]]:
     """Return what a judge was asked about the given samples and what it said; nothing where nobody judged."""
     if not score.judged_by:
         return {}
     file = work_dir / paths.judgements(score.model, score.dataset, score.judged_by)
     rows = pq.read_table(file, columns=["index", "prompt", "reply"], filters=pc.field("index").isin(indices))
-    return {row["index"]: {"judge_prompt": row["prompt"], "judge_reply": row["reply"]} for row in rows.to_pylist()}
+    return {row["index"]: (row["prompt"], row["reply"]) for row in rows.to_pylist()}
 
 
 def _sample(verdict: str, row: Mapping[str, Any], answers: Mapping[str, Mapping[str, Any]]) -> Sample:

@@ -179,7 +179,10 @@ class Score(_FileContent):
 
 
 def read_score(work_dir: Path, model: str, dataset: str, judge: str = "") -> Score:
-    """Return a score, a judge's where one is named; raise VlmakeError, naming the file, when it is absent, broken or of another shape."""
+    """Return a score, a judge's where one is named.
+
+    Raises VlmakeError, naming the file, when it is absent, broken or of another shape.
+    """
     file = paths.score_json(model, dataset, judge)
     try:
         score = _FileContent.model_validate_json((work_dir / file).read_bytes())

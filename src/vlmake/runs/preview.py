@@ -18,6 +18,7 @@ from vlmake import paths
 from vlmake.endpoints.spending import Price
 from vlmake.errors import VlmakeError
 from vlmake.inference.journal import all_predictions, epoch_of, is_settled
+from vlmake.judges.judge_spec import resolve
 from vlmake.judges.registry import judging_of, load_judging
 from vlmake.judges.resolution import Choice
 from vlmake.models.model_spec import answer_settings, benchmark_settings
@@ -99,16 +100,21 @@ def preview(plan: Plan, targets: Sequence[Target], work_dir: Path, *, fresh: boo
 
 
 def limits(plan: Plan, judges: Iterable[str], work_dir: Path) -> list[Limit]:
-    """Return the limits on money of these judges, where there are any."""
+    """Return the limits on money of these judges, where there are any.
+
+    Raises VlmakeError for a limit on a judge without a price.
+    """
     found = []
     for judge in dict.fromkeys(judges):
         entry = plan.judge_entry(judge, work_dir)
         price = _price(entry.price)
-        asked = plan.config.max_judge_cost if isinstance(entry, JudgeEndpointEntry) else None
-        most = min((limit for limit in (asked, entry.max_cost) if limit is not None), default=None)
-        if most is not None and price is not None:
+        if not isinstance(entry, JudgeEndpointEntry):
+            continue  # what a server of one's own costs is not told by its tokens
+        limited = resolve(judge, entry, plan.config.max_judge_cost).entry
+        assert isinstance(limited, JudgeEndpointEntry)
+        if limited.max_cost is not None and price is not None:
             journals = work_dir.glob(paths.judge_journal("*", "*", judge))
-            found.append(Limit(judge, most, journaled_cost(journals, price)))
+            found.append(Limit(judge, limited.max_cost, journaled_cost(journals, price)))
     return found
 
 
@@ -187,7 +193,7 @@ class _Look:
             if item.epoch >= epoch and item.repeat == 0 and item.status != "model_error"
         }
         samples = self._samples(name.base)
-        if found and name.limit is not None and samples.is_file():
+        if found and name.limit is not None and self._decoded_rows(name.base) is not None:
             found &= set(pq.read_table(samples, columns=["index"]).slice(0, name.limit).column(0).to_pylist())
         return found
 
@@ -220,7 +226,7 @@ class _Look:
         calls = Size(math.ceil(rows.number * (1 + share)), "at most", rows.and_unknown)
         if finished and answers.are_judged():
             calls = NOTHING
-        elif finished and answers.samples.is_file() and (count := answers.rows()) <= left:
+        elif finished and left > 0 and answers.samples.is_file() and (count := answers.rows()) <= left:
             try:
                 asked = answers.asked(share)
                 calls, prompts, rows_read = asked.calls, asked.prompt_tokens, count

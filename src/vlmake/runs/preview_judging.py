@@ -17,7 +17,6 @@ from vlmake.judges.asking import Case, standing
 from vlmake.judges.base import Judging
 from vlmake.judges.deciding import asked_twice, cases_of
 from vlmake.judges.judge_spec import resolve
-from vlmake.judges.opening import how_asked
 from vlmake.judges.registry import load_judging
 from vlmake.models.model_spec import answer_settings
 from vlmake.registry.judge_entries import Judge, JudgeEndpointEntry
@@ -94,7 +93,7 @@ class Answers:
         )
         if not isinstance(self.entry, JudgeEndpointEntry) or not self.entry.served_model:
             return self._left_by_index(cases, twice, journal)  # only its server tells who it is, and so the keys
-        asking = how_asked(resolve(self.judge, self.entry), self.judging.SCHEMA)
+        asking = resolve(self.judge, self.entry).asking()
         texts = self._questions(cases, asking, journal) | self._questions(twice, replace(asking, repeat=1), journal)
         return Asked(Size(len(texts)), Size(sum(map(text_tokens, texts.values())), "about"))
 

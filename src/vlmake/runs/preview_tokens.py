@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from vlmake.endpoints.spending import Price
+from vlmake.errors import VlmakeError
 from vlmake.inference.journal import all_predictions
 from vlmake.inference.prompts import Frames
 from vlmake.inference.questions import messages_of
@@ -61,17 +62,21 @@ def journaled_cost(journals: Iterable[Path], price: Price) -> float:
 
 
 def first_rows(samples: Path) -> list[dict[str, Any]]:
-    """Return some of a benchmark's decoded rows, its first; none where it is not decoded."""
-    if not samples.is_file():
+    """Return some of a benchmark's decoded rows, its first; none where it is not decoded, or the file is damaged."""
+    try:
+        with pq.ParquetFile(samples) as file:
+            batch = next(file.iter_batches(batch_size=_ROWS), None)
+            return [] if batch is None else list(batch.to_pylist())
+    except (OSError, ValueError):
         return []
-    with pq.ParquetFile(samples) as file:
-        batch = next(file.iter_batches(batch_size=_ROWS), None)
-        return [] if batch is None else list(batch.to_pylist())
 
 
 def question_tokens(rows: Iterable[dict[str, Any]], entry: DatasetEntry, frames: Frames) -> float | None:
-    """Return what a model's prompts take on average, by decoded rows; None without any."""
-    prompts = [messages_of(row, entry, frames) for row in rows]
+    """Return what a model's prompts take on average, by decoded rows; None without any, or any that can be asked."""
+    try:
+        prompts = [messages_of(row, entry, frames) for row in rows]
+    except (VlmakeError, KeyError):  # the run itself will say what the rows lack
+        return None
     counts = [
         sum(TOKENS_OF_AN_IMAGE if part["type"] == "image" else text_tokens(part["text"]) for part in prompt)
         for prompt in prompts

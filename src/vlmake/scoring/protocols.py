@@ -18,9 +18,9 @@ from vlmake.extract.answer import MAIN, MS, PROTOCOLS, STRICT, UNANSWERED, Extra
 from vlmake.extract.registry import load_extractor
 from vlmake.extract.vlmevalkit_view import as_text, has_formula, read_as_tsv, through_spreadsheet
 from vlmake.inference.statuses import STATUSES
-from vlmake.judges.verdicts import Judgements
 from vlmake.judges.registry import load_judging
 from vlmake.judges.settling import settle
+from vlmake.judges.verdicts import Judgements
 from vlmake.metrics.base import Floats, Metric, ScoreTable, mean
 from vlmake.metrics.registry import load_metric, metric_entry
 from vlmake.registry.tasks import Task
@@ -257,7 +257,7 @@ class _Views:
 def _judge(
     view: pd.DataFrame, protocol: str, spec: ScoringSpec, metric: Metric, judgements: Judgements | None
 ) -> pd.DataFrame:
-    """Return the view with ``gold``, ``hit``, the answers (``extracted``, ``rule``, places, ``found``) and ``judge``."""
+    """Return the view with ``gold``, the answers (``extracted``, ``rule``, places, ``found``), ``judge``, ``hit``."""
     extractor = load_extractor(spec.metric)
     answers = extractor.extract(view, protocol)
     by_judge: list[str | None] = [None] * len(answers)

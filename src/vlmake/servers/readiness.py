@@ -94,7 +94,8 @@ def _tried(
     try:
         named = wording if wording.model else replace(wording, model=_listed(server, key) or folder)
         with _session(key) as session:
-            reply = session.post(chat_url(server.root), data=_question(named, with_picture), headers=_JSON, timeout=_ANSWER_S)
+            question = _question(named, with_picture)
+            reply = session.post(chat_url(server.root), data=question, headers=_JSON, timeout=_ANSWER_S)
     except requests.RequestException as error:
         return _NotYet(type(error).__name__, is_refusal=False)
     if reply.status_code != requests.codes.ok:

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from vlmake.extract.strict.overlap import word_set, words_in
 
-_END = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)|[。！？]+[\"'」』)]*|…+(?=\s|$)|(?<=[\u3000-\u9fff])[!?]+|\n+")
+_END = re.compile(r"(?<![.!?])[.!?]++[\"')\]]*+(?=\s|$)|[。！？]+[\"'」』)]*|(?<!…)…++(?=\s|$)|(?<=[\u3000-\u9fff])[!?]+|\n+")
 _INITIAL = re.compile(
     r"(?:^|[\s.(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sgt|Lt|Col|Gen|Jr|Sr|No|vs|etc|approx|incl|excl|Est|Fig|fig|e\.g"
     r"|i\.e|Inc|Ltd"
@@ -99,7 +100,12 @@ _OPEN_END = re.compile(r"[\w,、，;；(\-–+=×*/]\s*$")
 
 def sentences(text: str) -> list[tuple[int, int]]:
     """Return where the sentences of a text stand, blanks and empty ones left out; a line's end is one's end."""
-    return [(start, end) for start, end in _cut(text) if text[start:end].strip()]
+    return list(_sentences(text))
+
+
+@lru_cache(maxsize=256)  # every layer asks for them again
+def _sentences(text: str) -> tuple[tuple[int, int], ...]:
+    return tuple((start, end) for start, end in _cut(text) if text[start:end].strip())
 
 
 def _cut(text: str) -> Iterator[tuple[int, int]]:

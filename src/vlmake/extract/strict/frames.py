@@ -150,6 +150,7 @@ _POSTURE = re.compile(
     re.IGNORECASE,
 )
 _MANY = 14  # words of an answer at most
+_CLAUSES_TRIED = 24  # clauses of a sentence that are looked at, from the last on
 _FEW = 7  # words of an answer behind a subject that the question does not account for in full
 
 
@@ -178,7 +179,8 @@ def answer_in(sentence: Plain, question: str, alone: bool = False) -> Plain | No
         return thing
     if value := value_of(sentence, question):
         return value
-    pieces = [plain, *(plain.part(match.end(), len(plain.text)) for match in _LAST_CLAUSE.finditer(plain.text))]
+    clauses = list(_LAST_CLAUSE.finditer(plain.text))[-_CLAUSES_TRIED:]
+    pieces = [plain, *(plain.part(match.end(), len(plain.text)) for match in clauses)]
     asked = content(question)
     for piece in reversed(pieces):
         before = plain.text[: len(plain.text) - len(piece.text)]

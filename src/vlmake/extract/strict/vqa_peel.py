@@ -13,9 +13,12 @@ _LEAD = re.compile(
     r"(?:is|are|says?|reads?|spells?|shows?)\s*(?:written\s+as\s*)?)(?::\s*|(?=[\"'“]|[A-Z0-9]))"
     r"|(?:图中|图片中|图像中|图里)(?:的)?(?:文字|字母|内容|单词)?(?:写着|写的是|显示|显示的是|是|为)[:：]?\s*",
 )
-_PICTURE = re.compile(r"^[\U0001f000-\U0001faff\u2600-\u27bf\u2190-\u21ff\s]+|[\U0001f000-\U0001faff\u2600-\u27bf\s]+$")
+_PICTURE = re.compile(
+    r"^[\U0001f000-\U0001faff\u2600-\u27bf\u2190-\u21ff\s]+"
+    r"|(?<![\U0001f000-\U0001faff\u2600-\u27bf\s])[\U0001f000-\U0001faff\u2600-\u27bf\s]+$"
+)
 _GLOSS = re.compile(
-    r"(?P<kept>[^()\u4e00-\u9fff]+?)\s*\([^()]*[\u4e00-\u9fff][^()]*\)"
+    r"(?P<kept>[^()\u4e00-\u9fff]+?)\s*\((?=[^()\u4e00-\u9fff]*[\u4e00-\u9fff])[^()]*\)"
     r"|(?P<kept_zh>[^()A-Za-z]+?)\s*\([A-Za-z][^()\u4e00-\u9fff]*\)"
 )
 _ECHO = 24  # characters that a text shares with its question by no chance

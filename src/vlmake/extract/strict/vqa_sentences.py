@@ -153,7 +153,7 @@ def _contrary(answers: list[str]) -> bool:
     """Return whether answers of several sentences are not all the same one, told at more or less length."""
     texts = [text.lower() for text in answers]
     if all(text[:1].isdigit() for text in texts):
-        return len({re.sub(r"[^\d.]+$", "", text) for text in texts}) > 1
+        return len({re.sub(r"(?<![^\d.])[^\d.]+$", "", text) for text in texts}) > 1
     longest = max(texts, key=len, default="")
     return any(not (content(text) & content(longest)) and text not in longest for text in texts)
 

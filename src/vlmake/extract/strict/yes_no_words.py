@@ -27,9 +27,9 @@ PAIR = re.compile(
 # A word that is quoted is spoken of, not said: the box "No" is ticked. Behind "answer is" it is said.
 QUOTED = re.compile(r"(?<!is )(?<!: )(?<!是)(?<!为)(?<!:)(?<!^)[\"'](?:yes|no)[\"']", re.IGNORECASE)
 _DECLARED = re.compile(
-    rf"(?:answer|conclusion|verdict|response|final)\s*(?:to\s+(?:the|this|your)\s+question\s*)?"
-    rf"(?:is|would be|should be|must be|:|=|->)\s*(?:thus|therefore|clearly|definitely|still|simply|hence"
-    rf"|indeed|actually|most\s+likely|probably)?\s*:?\s*(?:a\s+(?:clear\s+|definite\s+)?)?(?P<not>not\s+|n't\s+)?[\"'(\[<]*"
+    rf"(?:answer|conclusion|verdict|response|final)\s*+(?:to\s+(?:the|this|your)\s+question\s*+)?"
+    rf"(?:is|would be|should be|must be|:|=|->)\s*+(?:thus|therefore|clearly|definitely|still|simply|hence"
+    rf"|indeed|actually|most\s+likely|probably)?\s*+:?\s*+(?:a\s+(?:clear\s+|definite\s+)?)?(?P<not>not\s+|n't\s+)?[\"'(\[<]*"
     rf"(?:(?P<en>{_EITHER})(?![\w-])|(?P<zh2>{_NO_ZH}|{_YES_ZH})(?=\W|$))"
     rf"|(?:答案|回答|结论|判断)(?:应该|应当|应)?(?:是|为|:)*\s*(?P<nozh>不应?[是为]\s*)?[\"'(\[「]*"
     rf"(?:(?P<zh>{_NO_ZH}|{_YES_ZH})(?![\w])|(?P<en2>yes|no)(?![a-z-]))",
@@ -43,7 +43,7 @@ _VERDICT = re.compile(
     rf"(?:(?:^\W{{0,6}}|[.!?。;,:\n\"✅❌✔✘×√'(\[]|-|–|—|(?<=[\u4e00-\u9fff])|\b(?:is|so|say|think|therefore|thus|hence|guess"
     rf"|believe|definitely|certainly|probably|likely|actually|in\s+fact|(?:say|answer|reply)\s+with"
     rf"|simply|just|clearly|absolutely|not|a|to\s+(?:answer|reply|respond))|\bbut(?=\s+(?:yes|no)\b))\s*)"
-    rf"(?<![\w-])(?P<word>{_EITHER})(?=\s*(?:[.,;:!?。、\"'()\]\n]|$|—|–|-\s|[\u4e00-\u9fff]|\s+(?:{_GOES_ON})\b))(?!-\w)",
+    rf"(?<![\w-])(?P<word>{_EITHER})(?=\s*(?:[.,;:!?。、\"'()\]\n]|$|—|–|-\s|[\u4e00-\u9fff])|\s+(?:{_GOES_ON})\b)(?!-\w)",
     re.IGNORECASE,
 )
 _NEGATED = re.compile(
