@@ -254,10 +254,10 @@ def test_one_judge_of_ones_own_serves_all_benchmarks_of_a_run(place: Workplace, 
     server = Path(__file__).resolve().parents[1] / "chat_server.py"
     command = f"""{sys.executable} {server} '{{"judges": true, "port": {{port}}}}'"""
     entry = {"backend": "server", "path": str(TINY_VLM), "command": command, "gpus": 0}
-    place.judges["own"] = entry
-    done = place.vlmake("run", "--judge", "own", "--data", "Mini", "Other")
+    place.judges["mine"] = entry
+    done = place.vlmake("run", "--judge", "mine", "--data", "Mini", "Other")
     assert done.code == 0, done.output
     logs = [*(place.folder / "results" / "_judges").rglob("*.log")]
     started = [line for log in logs for line in log.read_text().splitlines() if line.strip().isdigit()]
     assert len(started) == 1, "it was started once"
-    assert {detail(place, ".own", name)["judging"]["judge_error"] for name in ("Mini", "Other")} == {0}
+    assert {detail(place, ".mine", name)["judging"]["judge_error"] for name in ("Mini", "Other")} == {0}

@@ -10,6 +10,7 @@ from vlmake.models import checkpoints
 from vlmake.registry import own_benchmarks
 from vlmake.errors import VlmakeError
 from vlmake.runs.planning import Plan
+from vlmake.registry.judge_entries import AUTO
 from vlmake.registry.loading import load_registry, registry_folders
 from vlmake.runs.run_config import config_files, configured_pairs, load_config
 from vlmake.runs.work_dir import hold_work_dir, is_dry_run
@@ -53,7 +54,7 @@ try:
             model for model, _ in PLAN.asked_pairs(sys.argv[1:])
         )
         own_benchmarks.write(OWN.entries, RECOGNISED)
-        if RUN.judge == resolution.AUTO:
+        if RUN.judge == AUTO:
             resolution.keep(CHOICE, Path.cwd())
         verdicts_anew(PLAN.asked_pairs(sys.argv[1:]), Path.cwd())
 except VlmakeError as error:

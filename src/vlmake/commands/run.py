@@ -16,7 +16,7 @@ from vlmake.endpoints.keys import dotenv_values_of
 from vlmake.errors import VlmakeError
 from vlmake.inference import journal
 from vlmake.judges import resolution
-from vlmake.judges.resolution import EXACT, OWN
+from vlmake.registry.judge_entries import AUTO, EXACT, OWN
 from vlmake.registry.layers import read_yaml
 from vlmake.registry.loading import Registry
 from vlmake.registry.own_benchmarks import known_registry, named_datasets
@@ -139,7 +139,7 @@ def _configuration(options: Sequence[str], given: Mapping[str, object]) -> RunCo
 
 def _judge(given: str | None, configured: str, registry: Registry, work_dir: Path, *, keep: bool) -> resolution.Choice:
     """Return who judges; a judge that is named on the command line is kept for later runs here."""
-    choice = resolution.choose(configured, registry, work_dir, anew=given == resolution.AUTO)
+    choice = resolution.choose(configured, registry, work_dir, anew=given == AUTO)
     if given is not None and keep:
         resolution.keep(choice, work_dir)
     return choice

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vlmake.backends.base import Output, Request, StreamingBackend, Turn
-from vlmake.endpoints.faults import RejectedError
-from vlmake.errors import VlmakeError
+from vlmake.endpoints.faults import EndpointStoppedError, RejectedError
 
 _QUESTION = 'Reply with this JSON object and nothing else: {"answer": "A"}'
 _SCHEMA = {
@@ -19,13 +18,13 @@ _SCHEMA = {
 def takes_schemas(judge: StreamingBackend, who: str, max_new_tokens: int) -> bool:
     """Ask a judge something small; return whether it can be asked for JSON that follows a schema.
 
-    Raises VlmakeError, one line, for a judge that does not answer.
+    Raises EndpointStoppedError, one line, for a judge that does not answer.
     """
     result = _reply(judge, max_new_tokens, _SCHEMA)
     if isinstance(result, RejectedError) and not isinstance(_reply(judge, max_new_tokens, None), Exception):
         return False
     if isinstance(result, Exception):
-        raise VlmakeError(f"judge '{who}' does not answer: {result}")
+        raise EndpointStoppedError(f"judge '{who}' does not answer: {result}")
     return True
 
 

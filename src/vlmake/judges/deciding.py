@@ -57,6 +57,8 @@ def decide(
     Every reply is in the journal the moment it exists. ``opened`` returns the judge, and is called only if something is
     left to ask. Raises VlmakeError where nothing can be asked.
     """
+    if not cases:
+        return [], []
     asking = judge.asking()
     with progress(title, len(cases) + len(twice), 0) as advance:
         course = _Course(journal, opened, advance)

@@ -14,21 +14,15 @@ from vlmake.endpoints.keys import variable_value
 from vlmake.errors import VlmakeError
 from vlmake.judges.registry import judging_of
 from vlmake.registry.dataset_entries import DatasetEntry
-from vlmake.registry.judge_entries import Judge, JudgeEndpointEntry
+from vlmake.registry.judge_entries import AUTO, EXACT, OWN, WAYS, Judge, JudgeEndpointEntry
 from vlmake.registry.loading import Registry
 from vlmake.store import canonical_json, write_text
-
-AUTO = "auto"
-EXACT = "exact"
-OWN = "own"
-"""Every benchmark's own judge, as its entry names it."""
 
 LOCAL = "LOCAL_LLM"
 """VLMEvalKit's variable with the name of a local judge, and the registered judge behind it."""
 
 _KEY = "OPENAI_API_KEY"
 _ADDRESSES = ("OPENAI_API_BASE", "OPENAI_BASE_URL")
-_EXACT_NAMES = (EXACT, "exact_matching")
 
 
 @dataclass(frozen=True)
@@ -114,10 +108,8 @@ def _served_model(entry: JudgeEndpointEntry, choice: Choice, work_dir: Path) -> 
 
 
 def _named(judge: str, registry: Registry, work_dir: Path, because: str) -> Choice:
-    if judge in _EXACT_NAMES:
-        return Choice(EXACT, because)
-    if judge == OWN:
-        return Choice(OWN, because)
+    if judge in WAYS:
+        return Choice(OWN if judge == OWN else EXACT, because)
     name = registry.resolve_judge(judge)
     entry = registry.judges[name]
     variable = entry.served_model_variable if isinstance(entry, JudgeEndpointEntry) else None

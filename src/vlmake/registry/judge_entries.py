@@ -7,6 +7,14 @@ from pydantic import Field, field_validator, model_validator
 from vlmake.registry.entry import Entry
 from vlmake.registry.model_entries import EndpointEntry, ServerEntry
 
+AUTO = "auto"
+EXACT = "exact"
+OWN = "own"
+"""Every benchmark's own judge, as its entry names it."""
+
+WAYS = (AUTO, EXACT, OWN, "exact_matching")
+"""What ``judge`` may be beside a judge's name; the last is VLMEvalKit's word for nobody."""
+
 _NOT_FOR_JUDGES = (
     *("pixels", "benchmarks", "max_images", "img_size", "img_detail", "system", "top_p", "batch_size"),
     *("environment", "run_in"),
@@ -59,4 +67,3 @@ class JudgeServerEntry(ServerEntry, JudgeEntry):
 
 
 Judge = JudgeEndpointEntry | JudgeServerEntry
-

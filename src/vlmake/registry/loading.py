@@ -22,7 +22,7 @@ from vlmake.metrics.registry import metric_entry
 from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.entry import Entry
 from vlmake.registry.hf_names import parse_source
-from vlmake.registry.judge_entries import Judge, JudgeEndpointEntry, JudgeServerEntry
+from vlmake.registry.judge_entries import WAYS, Judge, JudgeEndpointEntry, JudgeServerEntry
 from vlmake.registry.layers import Draft, lay_over, mapping, read_layers
 from vlmake.registry.model_entries import (
     BenchmarkRule,
@@ -106,12 +106,19 @@ def load_registry(folders: Sequence[Path]) -> Registry:
     tasked = {name: _with_task(draft) for name, draft in drafts["datasets"].items()}
     datasets = {name: _typed(DatasetEntry, draft) for name, (draft, _) in tasked.items()}
     models = {name: _model(draft) for name, draft in drafts["models"].items()}
-    judges: dict[str, Judge] = {name: _typed(_judge_kind(draft), draft) for name, draft in drafts["judges"].items()}
+    judges = _judges(drafts["judges"])
     for name, draft in drafts["datasets"].items():
         _check_parts(name, datasets, draft.where)
     aliases = {**_aliases("dataset", datasets), **_aliases("model", models), **_aliases("judge", judges)}
     unrecognised = frozenset(name for name, (_, known) in tasked.items() if not known)
     return Registry(datasets, models, aliases, judges, unrecognised)
+
+
+def _judges(drafts: Mapping[str, Draft]) -> dict[str, Judge]:
+    for name, draft in drafts.items():
+        if name in WAYS:
+            raise VlmakeError(f"{draft.where}: `judge: {name}` means something else; give the judge another name")
+    return {name: _typed(_judge_kind(draft), draft) for name, draft in drafts.items()}
 
 
 def _judge_kind(draft: Draft) -> type[Judge]:

@@ -87,9 +87,7 @@ def _is_listening(server: ServerProcess, key: Key) -> bool:
     return found == "ours"
 
 
-def _tried(
-    server: ServerProcess, wording: Wording, folder: str, key: Key, with_picture: bool
-) -> "Wording | _NotYet":
+def _tried(server: ServerProcess, wording: Wording, folder: str, key: Key, with_picture: bool) -> "Wording | _NotYet":
     """Ask a question; return how it was asked if it was answered, else why it was not."""
     try:
         named = wording if wording.model else replace(wording, model=_listed(server, key) or folder)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from vlmake.extract.strict.bounds import with_short_runs
 from vlmake.extract.strict.clean import Plain
 from vlmake.extract.strict.discourse import CONCLUDES
 from vlmake.extract.strict.overlap import word_set, words_in
@@ -61,7 +60,7 @@ def asserted(plain: Plain, options: Mapping[str, str], question: str | None) -> 
     said_so = "".join(
         " " if withheld and letter != "\n" else letter for letter, withheld in zip(text, blank, strict=True)
     )
-    return with_short_runs(Plain(said_so, plain.places))
+    return Plain(said_so, plain.places)
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int]]:

@@ -14,9 +14,7 @@ ALIKE = 24
 START, END = 8_000, 24_000
 """Characters of the beginning and of the end that are read of a longer answer."""
 
-_RUN = re.compile(
-    rf"(?P<blanks>\s{{{BLANKS + 1},}})|(?P<alike>([^\w\s]|_)\3{{{ALIKE},}}|[.!?。！？…]{{{ALIKE + 1},}})"
-)
+_RUN = re.compile(rf"(?P<blanks>\s{{{BLANKS + 1},}})|(?P<alike>([^\w\s]|_)\3{{{ALIKE},}}|[.!?。！？…]{{{ALIKE + 1},}})")
 _GAP = "\n\n"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from vlmake.extract.answer import Extraction, unresolved
 from vlmake.extract.strict.asserted import asserted
+from vlmake.extract.strict.bounds import with_short_runs
 from vlmake.extract.strict.clean import Plain, emphasised, last_box, maths, stripped
 from vlmake.extract.strict.compared import compared, subject, superlative, total, valued
 from vlmake.extract.strict.confidence import found
@@ -65,7 +66,7 @@ def read_choice(prediction: str | None, options: Mapping[str, str], question: st
     plain = once
     if listed := listing(plain.text, lowered(plain.text), options):
         plain = _without(plain, *listed)
-    said = stripped(asserted(plain, options, question))
+    said = stripped(with_short_runs(asserted(plain, options, question)))
     if not said.text:
         return unresolved("none")
     bold = asserted(everything, options, question) if emphasised(everything) else None

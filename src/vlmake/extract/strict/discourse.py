@@ -6,7 +6,9 @@ from functools import lru_cache
 
 from vlmake.extract.strict.overlap import word_set, words_in
 
-_END = re.compile(r"(?<![.!?])[.!?]++[\"')\]]*+(?=\s|$)|[。！？]+[\"'」』)]*|(?<!…)…++(?=\s|$)|(?<=[\u3000-\u9fff])[!?]+|\n+")
+_END = re.compile(
+    r"(?<![.!?])[.!?]++[\"')\]]*+(?=\s|$)|[。！？]+[\"'」』)]*|(?<!…)…++(?=\s|$)|(?<=[\u3000-\u9fff])[!?]+|\n+"
+)
 _INITIAL = re.compile(
     r"(?:^|[\s.(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sgt|Lt|Col|Gen|Jr|Sr|No|vs|etc|approx|incl|excl|Est|Fig|fig|e\.g"
     r"|i\.e|Inc|Ltd"

@@ -105,7 +105,10 @@ def _qualifies_another(sentence: str, asked: Asked) -> bool:
 
 def _owned(sentence: str, asked: Asked) -> bool:
     """Return whether a sentence speaks of what belongs to the subject: "the car's interior"."""
-    owners = {stem(word) for word in re.findall(r"(?<![A-Za-z])([A-Za-z]++)'s\s+(?!(?:a|an|the|not|no|\w+ing)\b)[a-z]", sentence)}
+    owners = {
+        stem(word)
+        for word in re.findall(r"(?<![A-Za-z])([A-Za-z]++)'s\s+(?!(?:a|an|the|not|no|\w+ing)\b)[a-z]", sentence)
+    }
     return bool(owners & asked.words) and "'s" not in asked.core
 
 
