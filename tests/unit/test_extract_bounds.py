@@ -29,7 +29,7 @@ READERS = {
     "yes_no_as_vlmevalkit": lambda text: yes_no.read_as_vlmevalkit(text, text),
     "normalise_answer": normalise_answer,
 }
-FRAMES = ("The answer is{}B.", "I think the windmill{}the old windmill is there.")
+FRAMES = ("The answer is{}B.", "I think the windmill{}the old windmill is there.", 'The answer is "{}')
 PATTERNS = (
     *(" ", "\t", "\t ", "\n", "\r\n", " \n\t", "\u00a0", "\u3000", "\u200b ", "``` \n", "\\ ", "\\,"),
     *(".", "…", "… ", "!?", "?!.", ". . ", "-", "- ", "=", "~~", "_", "*", "* ", "**", "** ", "`", "#", "> ", "| "),
@@ -54,7 +54,7 @@ PATTERNS = (
         "\\frac{",
     ),
     *("a", "Answer", "A A ", "(A) ", "A, ", "A\n", "A. ", "J. K. ", "a? ", "not not ", "answer is ", "the answer is "),
-    *("if it ", "No, ", "yes or no ", "Some say B. ", "and the ", "red, ", '"a": ', "x = 1, ", "- A\n"),
+    *("if it ", "No, ", "yes or no ", "Some say B. ", "and the ", "3 = ", "red, ", '"a": ', "x = 1, ", "- A\n"),
     *("一", "是否", "不是A，", "答案是", "，", "。！", "如果", "选项A", "é", "😀", "✗ ", "a中😀", "ﷺ", "½"),
     *("<think>", "</think>", "<answer>", "<answer></answer>", "<|", "<b>", "\nHuman:", "\nQ:", "[INST]"),
     *("\ue000", "\ue000\ue001", "\ue002a\ue003"),

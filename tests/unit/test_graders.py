@@ -11,7 +11,7 @@ import pytest
 from tests.grading import FAILED, hits, predicted, same, samples_of, scored, tables
 from vlmake.extract.answer import MAIN, MS, PROTOCOLS, STRICT
 from vlmake.extract.registry import load_extractor
-from vlmake.judges import dimensions, llavabench, mmvet
+from vlmake.judges.kinds import dimensions, llavabench, mmvet
 from vlmake.judges.registry import JUDGINGS, load_judging
 from vlmake.metrics.dimension_table import dimension_table
 from vlmake.metrics.registry import METRICS, load_metric

@@ -6,7 +6,7 @@ import pytest
 
 from tests.grading import extracted, hits, same, samples_of, scored
 from vlmake.extract.answer import MAIN, MS, PROTOCOLS, STRICT
-from vlmake.judges import mathvision, mathvista
+from vlmake.judges.kinds import mathvision, mathvista
 
 # MathVista
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from vlmake.extract import multiple_choice
 from vlmake.extract.answer import PROTOCOLS, STRICT
-from vlmake.judges import choice, yes_no
-from vlmake.judges.wording import LONGEST, as_data, json_reply, prompt_of
+from vlmake.judges.kinds import choice, yes_no
+from vlmake.judges.kinds.wording import LONGEST, as_data, json_reply, prompt_of
 
 WATER = {"A": "a lake", "B": "a river", "C": "a canal", "D": "the sea"}
 ROW = {"question": "What is shown?", **WATER, "raw": "It is wet."}

@@ -17,8 +17,8 @@ import pytest
 
 from vlmake.extract.strict.choice import read_choice
 from vlmake.extract.strict.yes_no import read_yes_no
-from vlmake.judges import choice, yes_no
-from vlmake.judges.wording import as_data
+from vlmake.judges.kinds import choice, yes_no
+from vlmake.judges.kinds.wording import as_data
 
 FILE = Path(__file__).parents[1] / "data" / "judges" / "injections.jsonl"
 CASES = [json.loads(line) for line in FILE.open(encoding="utf-8")]

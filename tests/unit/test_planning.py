@@ -10,7 +10,8 @@ from vlmake.errors import VlmakeError
 from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.loading import Registry
 from vlmake.registry.model_entries import TransformersEntry
-from vlmake.runs.planning import Plan, _numbers_up_to
+from vlmake.runs.patterns import numbers_up_to
+from vlmake.runs.planning import Plan
 from vlmake.runs.run_config import RunConfig
 
 
@@ -25,7 +26,7 @@ def plan(**datasets: int | None) -> Plan:
 
 @given(st.integers(1, 100_000), st.integers(0, 200_000))
 def test_number_pattern_is_a_comparison(most: int, number: int) -> None:
-    assert bool(re.fullmatch(_numbers_up_to(most), str(number))) == (1 <= number <= most)
+    assert bool(re.fullmatch(numbers_up_to(most), str(number))) == (1 <= number <= most)
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,12 @@ from vlmake.registry.dataset_entries import DatasetEntry
 from vlmake.registry.judge_entries import JudgeEndpointEntry
 from vlmake.registry.loading import Registry
 from vlmake.registry.model_entries import EndpointEntry, TransformersEntry
-from vlmake.runs.planning import Plan, prompt_spec
+from vlmake.runs.planning import Plan
 from vlmake.runs.preview import Line, Target, limits, preview, targets_of
 from vlmake.runs.preview_sizes import NOTHING, UNKNOWN, Bill, Size, times, total
 from vlmake.runs.preview_tokens import text_tokens
 from vlmake.runs.run_config import RunConfig
+from vlmake.runs.specs import prompt_spec
 from vlmake.runs.terminal_preview import money, number, show
 
 SERVED = {"api_base": "http://localhost:1", "served_model": "m"}

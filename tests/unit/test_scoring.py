@@ -297,7 +297,7 @@ def package(tmp_path):
         ("extract/strict/reading.py", set(METRICS) - {"mmvet", "llavabench"}),  # judges read those
         ("extract/vlmevalkit_view.py", set(METRICS)),
         ("judges/settling.py", set(METRICS)),
-        ("judges/choice.py", set()),
+        ("judges/kinds/choice.py", set()),
         ("judges/deciding.py", set()),
         ("metrics/registry.py", set()),
         ("inference/prompts.py", set()),

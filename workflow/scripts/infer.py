@@ -17,9 +17,9 @@ from vlmake.models import model_spec
 from vlmake.models.model_spec import benchmark_settings
 from vlmake.paths import parse_dataset
 from vlmake.registry.loading import load_registry
-from vlmake.runs.planning import prompt_spec, roundtrip_spec
 from vlmake.runs.program import run_program
 from vlmake.runs.run_config import ImageRoundtrip
+from vlmake.runs.specs import prompt_spec, roundtrip_spec
 from vlmake.runs.stage_options import FILE, REGISTRY
 
 

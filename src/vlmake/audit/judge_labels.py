@@ -12,10 +12,10 @@ from vlmake.audit.labels import ABSTAIN, INSTRUCTIONS, UNLABELLED, parse_label, 
 from vlmake.errors import VlmakeError
 from vlmake.extract.maths import number_text
 from vlmake.extract.mathvista import CHOICE
-from vlmake.judges import llavabench
 from vlmake.judges.base import NONE
-from vlmake.judges.choice import LETTERS
-from vlmake.judges.short_answers import with_options
+from vlmake.judges.kinds import llavabench
+from vlmake.judges.kinds.choice import LETTERS
+from vlmake.judges.kinds.short_answers import with_options
 
 Kind = Literal["choice", "yes_no", "text", "grade", "grades"]
 

@@ -1,6 +1,6 @@
 """Answers to MATH-Vision's questions: an option's letter, or a mathematical expression.
 
-Rules read what is plain; a judge takes the rest out of the prediction (``vlmake.judges.mathvision``).
+Rules read what is plain; a judge takes the rest out of the prediction (``vlmake.judges.kinds.mathvision``).
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Answers to MathVista's questions: an option's letter, a whole number, a decimal, a list, a short text.
 
-Rules read what is plain; a judge takes the rest out of the prediction (``vlmake.judges.mathvista``).
+Rules read what is plain; a judge takes the rest out of the prediction (``vlmake.judges.kinds.mathvista``).
 """
 
 from collections.abc import Mapping

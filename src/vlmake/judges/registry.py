@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from vlmake.judges.base import Judging
 
 JUDGINGS = {
-    "choice": "vlmake.judges.choice",
-    "yes_no": "vlmake.judges.yes_no",
-    "mathvista": "vlmake.judges.mathvista",
-    "mathvision": "vlmake.judges.mathvision",
-    "mmvet": "vlmake.judges.mmvet",
-    "llavabench": "vlmake.judges.llavabench",
+    "choice": "vlmake.judges.kinds.choice",
+    "yes_no": "vlmake.judges.kinds.yes_no",
+    "mathvista": "vlmake.judges.kinds.mathvista",
+    "mathvision": "vlmake.judges.kinds.mathvision",
+    "mmvet": "vlmake.judges.kinds.mmvet",
+    "llavabench": "vlmake.judges.kinds.llavabench",
 }
 
 _OF_TASKS = {"multiple_choice": "choice", "yes_no": "yes_no"}

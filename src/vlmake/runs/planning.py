@@ -4,32 +4,35 @@ Everything here is cheap and offline: it runs for every job of every plan, befor
 """
 
 import json
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from vlmake import digests, paths
-from vlmake.dataset_classes.source import EVALUATION_VERSION, class_digest
+from vlmake.dataset_classes.source import EVALUATION_VERSION
 from vlmake.environments import markers
 from vlmake.environments.locks import find_lock
 from vlmake.errors import VlmakeError
 from vlmake.importing.entry import refuse_not_imported
 from vlmake.inference import prompts
 from vlmake.inference.journal import epoch_of
-from vlmake.judges.registry import JUDGINGS, judging_of
 from vlmake.judges.resolution import Choice, entry_of
 from vlmake.models import checkpoints, model_spec
-from vlmake.models.model_spec import BenchmarkSettings
-from vlmake.registry.dataset_entries import DatasetEntry, prompt_template, shards, tsv_path
+from vlmake.registry.dataset_entries import shards, tsv_path
 from vlmake.registry.hf_names import edited_digest, source_spec
 from vlmake.registry.judge_entries import Judge
 from vlmake.registry.loading import Registry
 from vlmake.registry.model_entries import CheckpointEntry
 from vlmake.registry.readiness import Readiness, readiness
-from vlmake.runs.run_config import ImageRoundtrip, RunConfig, configured_pairs
+from vlmake.runs.patterns import alternatives, numbers_up_to
+from vlmake.runs.run_config import RunConfig, configured_pairs
+from vlmake.runs.specs import (
+    entry_class_digest,
+    judging_settings,
+    prompt_spec,
+    roundtrip_spec,
+    scoring_settings,
+)
 from vlmake.scoring.scoring_digest import module_digest, source_digest
 from vlmake.store import canonical_json, text_digest
 from vlmake.submissions.registry import submission_entry
@@ -50,7 +53,7 @@ class Plan:
 
     def model_pattern(self) -> str:
         """Return a regular expression that matches the registered model names and nothing else."""
-        return _alternatives(self.registry.models)
+        return alternatives(self.registry.models)
 
     def dataset_pattern(self) -> str:
         """Return a regular expression for the registered dataset names, each with an optional row limit."""
@@ -58,17 +61,17 @@ class Plan:
 
     def base_pattern(self) -> str:
         """Return a regular expression for the registered dataset names without limits."""
-        return _alternatives(self.registry.datasets)
+        return alternatives(self.registry.datasets)
 
     def one_shard_pattern(self) -> str:
         """Return a regular expression for the dataset names whose rows fit one inference job."""
         whole = [name for name in self.registry.datasets if self.shards(name) == 1]
-        patterns = [rf"(?:{_alternatives(whole)})(?:@[1-9][0-9]*)?"] if whole else []
+        patterns = [rf"(?:{alternatives(whole)})(?:@[1-9][0-9]*)?"] if whole else []
         cut: dict[int, list[str]] = {}
         for name, entry in self.registry.datasets.items():
             if self.shards(name) > 1:
                 cut.setdefault(self.config.rows_per_shard or entry.rows_per_shard, []).append(name)
-        patterns += [f"(?:{_alternatives(names)})@(?:{_numbers_up_to(rows)})" for rows, names in cut.items()]
+        patterns += [f"(?:{alternatives(names)})@(?:{numbers_up_to(rows)})" for rows, names in cut.items()]
         return "|".join(patterns)
 
     def many_shards_pattern(self) -> str:
@@ -144,7 +147,7 @@ class Plan:
 
     def judge_pattern(self) -> str:
         """Return a regular expression that matches the registered judges' names and nothing else."""
-        return _alternatives(self.registry.judges)
+        return alternatives(self.registry.judges)
 
     def judge_entry(self, judge: str, work_dir: Path = _HERE) -> Judge:
         """Return a judge's entry with what it leaves to variables."""
@@ -156,7 +159,7 @@ class Plan:
         content = {
             "dataset": dataset,
             **scoring_settings(self.registry, self.config, dataset),
-            **_judging(metric),
+            **judging_settings(metric),
             "judge": self._judge_identity(judge),
             "source": self._source(dataset),
             "max_failures": self.config.max_failures,
@@ -168,7 +171,7 @@ class Plan:
     def judged_scoring_spec(self, dataset: str, judge: str) -> str:
         """Return what makes a score stale that a judge has part in."""
         settings = scoring_settings(self.registry, self.config, dataset) | {"judge": judge}
-        settings |= _judging(self.registry.dataset(dataset).metric or "")
+        settings |= judging_settings(self.registry.dataset(dataset).metric or "")
         return canonical_json(settings | {"source": self._source(dataset)})
 
     def _check_has_data(self, base: str) -> None:
@@ -257,7 +260,7 @@ class Plan:
     def parted_pattern(self) -> str:
         """Return a regular expression for the datasets that are made of others, with an optional row limit."""
         parted = [name for name, entry in self.registry.datasets.items() if entry.parts]
-        return rf"(?:{_alternatives(parted)})(?:@[1-9][0-9]*)?"
+        return rf"(?:{alternatives(parted)})(?:@[1-9][0-9]*)?"
 
     def class_pattern(self) -> str:
         """Return a regular expression for the datasets that are a class of the user's, with an optional row limit."""
@@ -265,16 +268,16 @@ class Plan:
 
     def class_base_pattern(self) -> str:
         """Return the same without a limit."""
-        return _alternatives(name for name, entry in self.registry.datasets.items() if entry.dataset is not None)
+        return alternatives(name for name, entry in self.registry.datasets.items() if entry.dataset is not None)
 
     def tsv_base_pattern(self) -> str:
         """Return a regular expression for the datasets that are no class, without limits."""
-        return _alternatives(name for name, entry in self.registry.datasets.items() if entry.dataset is None)
+        return alternatives(name for name, entry in self.registry.datasets.items() if entry.dataset is None)
 
     def whole_pattern(self) -> str:
         """Return a regular expression for the datasets of neither parts nor class, with an optional row limit."""
         whole = [name for name, entry in self.registry.datasets.items() if not (entry.parts or entry.dataset)]
-        return rf"(?:{_alternatives(whole)})(?:@[1-9][0-9]*)?"
+        return rf"(?:{alternatives(whole)})(?:@[1-9][0-9]*)?"
 
     def shards(self, dataset: str) -> int:
         """Return how many inference jobs a dataset takes."""
@@ -308,7 +311,7 @@ class Plan:
     def class_spec(self, base: str) -> str:
         """Return what makes rows stale that a class of the user's built: its name and its source."""
         entry = self.registry.datasets[base]
-        return canonical_json({"class": entry.dataset, "source": _class_digest(entry)})
+        return canonical_json({"class": entry.dataset, "source": entry_class_digest(entry)})
 
     def is_prepared(self, model: str) -> bool:
         """Tell whether the model's checkpoint is fetched or converted by a job of its own, before any inference."""
@@ -350,7 +353,7 @@ class Plan:
         """Return what makes a score stale: task, metric, protocol, and the source of the scorer."""
         if (entry := self.registry.dataset(dataset)).dataset is not None:
             settings = {"dataset": dataset, "class": entry.dataset, "judge": entry.judge}
-            source = _class_digest(entry)
+            source = entry_class_digest(entry)
             return canonical_json(settings | {"source": source, "version": EVALUATION_VERSION})
         return canonical_json(scoring_settings(self.registry, self.config, dataset) | {"source": self._source(dataset)})
 
@@ -370,60 +373,9 @@ class Plan:
         return source_digest(self.registry.dataset(dataset).metric or "")
 
 
-def _judging(metric: str) -> dict[str, str]:
-    """Return how a judge is asked about the answers that a metric counts, with the source of that."""
-    name = judging_of(metric)
-    assert name is not None  # a judge has something to do with them
-    return {"judging": name, "judging_source": module_digest(JUDGINGS[name])}
-
-
-def _class_digest(entry: DatasetEntry) -> str:
-    return class_digest(entry.dataset or "", entry.python_path)
-
-
 def _read_source(file: Path) -> dict[str, str]:
     """Return what the download step wrote, or nothing when there is no such file or it is damaged."""
     try:
         return {"md5": "", **json.loads(file.read_text(encoding="utf-8"))}
     except (OSError, ValueError, TypeError):
         return {}
-
-
-def roundtrip_spec(image_roundtrip: ImageRoundtrip) -> dict[str, str]:
-    """Return what a spec says of images that are shown in another form; nothing where they are the benchmark's own."""
-    return {} if image_roundtrip == "off" else {"image_roundtrip": image_roundtrip}
-
-
-def prompt_spec(entry: DatasetEntry, settings: BenchmarkSettings) -> dict[str, Any]:
-    """Return what can change a prompt, of a dataset's entry and of what the model's entry says about the dataset."""
-    if entry.dataset is not None:
-        source = class_digest(entry.dataset, entry.python_path)
-        return {"class": entry.dataset, "source": source, "pixels": dict(settings.pixels)}
-    return {
-        "template": asdict(prompt_template(entry)),
-        "frames": asdict(settings.frames),
-        "pixels": dict(settings.pixels),
-    }
-
-
-def scoring_settings(registry: Registry, config: RunConfig, dataset: str) -> dict[str, Any]:
-    """Return how a dataset is scored, apart from the scorer's source."""
-    entry = registry.dataset(dataset)
-    return {"dataset": dataset, "task": entry.task, "metric": entry.metric, "protocol": config.protocol}
-
-
-def _alternatives(names: Iterable[str]) -> str:
-    """Return an alternation of literal names, longest first, that matches nothing when there are none."""
-    return "|".join(sorted(map(re.escape, names), key=len, reverse=True)) or r"(?!)"
-
-
-def _numbers_up_to(most: int) -> str:
-    """Return a regular expression for the whole numbers from 1 to ``most``, without leading zeros."""
-    digits = str(most)
-    patterns = [f"[1-9][0-9]{{{length - 1}}}" for length in range(1, len(digits))]
-    for place, digit in enumerate(digits):
-        lowest = 1 if place == 0 else 0
-        if int(digit) > lowest:
-            rest = len(digits) - place - 1
-            patterns.append(f"{digits[:place]}[{lowest}-{int(digit) - 1}][0-9]{{{rest}}}")
-    return "|".join([*patterns, digits])

@@ -24,10 +24,11 @@ from vlmake.judges.resolution import Choice
 from vlmake.models.model_spec import answer_settings, benchmark_settings
 from vlmake.registry.judge_entries import JudgeEndpointEntry
 from vlmake.registry.model_entries import EndpointEntry, PriceEntry
-from vlmake.runs.planning import Plan, prompt_spec, roundtrip_spec
+from vlmake.runs.planning import Plan
 from vlmake.runs.preview_judging import Answers, metadata, typical_prompt_tokens
 from vlmake.runs.preview_sizes import NOTHING, UNKNOWN, Bill, Size, times
 from vlmake.runs.preview_tokens import Mean, first_rows, journaled_cost, journaled_mean, question_tokens
+from vlmake.runs.specs import prompt_spec, roundtrip_spec
 from vlmake.scoring.protocols import ScoringSpec
 
 ROWS_READ = 50_000

@@ -127,7 +127,9 @@ _DID_IT = re.compile(
 )
 _ASKS_WHO = re.compile(r"\bwho(?:se|m)?\b|\bauthor\b|\bartist\b", re.IGNORECASE)
 _ASKS_PLACE = re.compile(r"\bwhere\b|\bhow\b|\bposition\b|\blocation\b|\bwhy\b", re.IGNORECASE)
-_EQUATION = re.compile(r"[^=\n]{0,120}=\s*(?:[^=\n]{1,80}=\s*)*(?P<value>[^=\n]{1,40})")
+_EQUATION = re.compile(  # a blank behind "=" is read in one way only: two ways double with every further "="
+    r"[^=\n]{0,120}=\s*+(?:(?:[^=\s][^=\n]{0,79}|(?<=[^\S\n]))=\s*+)*(?P<value>[^=\n]{1,40})"
+)
 _ASKS_EQUATION = re.compile(
     r"\b(?:equation|formula|expression|written|function|read|say)\b|公式|方程|写", re.IGNORECASE
 )

@@ -14,8 +14,8 @@ from vlmake.extract.strict.clean import plain_text
 from vlmake.extract.strict.frames_zh import is_chinese
 from vlmake.extract.strict.options import option_core
 from vlmake.judges.base import NONE
-from vlmake.judges.labels import Labels, label_in
-from vlmake.judges.wording import as_data, prompt_of, without_tokens
+from vlmake.judges.kinds.labels import Labels, label_in
+from vlmake.judges.kinds.wording import as_data, prompt_of, without_tokens
 
 VERSION = "choice-1"
 LETTERS = tuple(string.ascii_uppercase)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from vlmake.judges.numbers import bare_numbers, number
-from vlmake.judges.replies import own_object, said
-from vlmake.judges.wording import as_data, prompt_of, without_tokens
+from vlmake.judges.kinds.numbers import bare_numbers, number
+from vlmake.judges.kinds.replies import own_object, said
+from vlmake.judges.kinds.wording import as_data, prompt_of, without_tokens
 from vlmake.metrics.grades import cells
 
 VERSION = "mmvet-1"

@@ -11,8 +11,8 @@ from vlmake.extract.strict.clean import plain_text
 from vlmake.extract.strict.frames_zh import is_chinese
 from vlmake.extract.yes_no import UNKNOWN
 from vlmake.judges.base import NONE
-from vlmake.judges.labels import Labels, label_in
-from vlmake.judges.wording import as_data, prompt_of, without_tokens
+from vlmake.judges.kinds.labels import Labels, label_in
+from vlmake.judges.kinds.wording import as_data, prompt_of, without_tokens
 
 VERSION = "yes-no-1"
 VERDICTS = ("Yes", "No", NONE)

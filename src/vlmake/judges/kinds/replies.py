@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from vlmake.extract.strict.reading import spoken_place
-from vlmake.judges.wording import as_data, json_objects, json_reply
+from vlmake.judges.kinds.wording import as_data, json_objects, json_reply
 
 _FENCE = re.compile(r"```+[A-Za-z]*|[\s.。;,`]+")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from vlmake.extract.maths import options_in
-from vlmake.judges import choice, short_answers
+from vlmake.judges.kinds import choice, short_answers
 
 VERSION = "mathvision-1"
 SCHEMA = short_answers.SCHEMA

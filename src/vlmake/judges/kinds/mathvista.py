@@ -7,7 +7,7 @@ import pandas as pd
 
 from vlmake.extract.maths import literal_list, number_text, options_in
 from vlmake.extract.mathvista import CHOICE, LIST, NUMBERS
-from vlmake.judges import choice, short_answers
+from vlmake.judges.kinds import choice, short_answers
 
 VERSION = "mathvista-1"
 SCHEMA = short_answers.SCHEMA

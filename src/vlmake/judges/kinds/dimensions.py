@@ -4,9 +4,9 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vlmake.judges.numbers import number
-from vlmake.judges.replies import own_object, said
-from vlmake.judges.wording import as_data, prompt_of, without_tokens
+from vlmake.judges.kinds.numbers import number
+from vlmake.judges.kinds.replies import own_object, said
+from vlmake.judges.kinds.wording import as_data, prompt_of, without_tokens
 
 VERSION = "dimensions-1"
 LOWEST, HIGHEST = 0, 10

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 
 from vlmake.extract.maths import options_in
-from vlmake.judges import choice
 from vlmake.judges.base import NONE
-from vlmake.judges.replies import own_object, said
-from vlmake.judges.wording import as_data, prompt_of, without_tokens
+from vlmake.judges.kinds import choice
+from vlmake.judges.kinds.replies import own_object, said
+from vlmake.judges.kinds.wording import as_data, prompt_of, without_tokens
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",

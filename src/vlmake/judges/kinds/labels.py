@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from vlmake.extract.strict.reading import spoken_place
-from vlmake.judges.wording import as_data, json_objects, visible
+from vlmake.judges.kinds.wording import as_data, json_objects, visible
 
 _ANSWER_TAG = re.compile(r"</?(?:answer|conclusion|final_answer|final)>", re.IGNORECASE)
 _KEYS = ("answer", "答案")
