@@ -8,12 +8,14 @@ from typing import TypeVar
 
 import click
 
+from vlmake.endpoints.address import shown
 from vlmake.environments.families import families as published_families
 from vlmake.environments.locks import find_lock, shipped_locks
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.metrics.registry import metric_entry
 from vlmake.models import model_spec
 from vlmake.registry.dataset_entries import DatasetEntry
+from vlmake.registry.judge_entries import Judge, JudgeEndpointEntry, JudgeServerEntry
 from vlmake.registry.layers import read_layers
 from vlmake.registry.loading import load_registry, registry_folders
 from vlmake.registry.model_entries import CheckpointEntry, EndpointEntry, ModelEntry, PluginEntry, TransformersEntry
@@ -26,20 +28,23 @@ Listed = TypeVar("Listed")
 _HEADS = {
     "datasets": ("name", "ends in", "rows", "images", "judge", "task", "metric", "aliases", "notes"),
     "models": ("name", "checkpoint", "class", "gpus", "verified", "environment", "aliases"),
+    "judges": ("name", "model", "server", "key in", "price", "aliases", "notes"),
     "environments": ("name", "transformers", "environment", "notes"),
 }
+
+Listable = ModelEntry | DatasetEntry | Judge
 
 _OWN = "LMUData"  # stands for a registry file where TSVs without an entry are listed
 _READ_AT_ONCE = 64 << 20  # bytes; larger TSVs are read by a run, and remembered from then on
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["models", "datasets", "environments"]))
+@click.argument("kind", type=click.Choice(["models", "datasets", "judges", "environments"]))
 @click.option("--family", help="Only the entries of this registry file (internvl, say) or group.")
 @click.option("--json", "as_json", is_flag=True, help="Print every key of every entry as JSON.")
 @click.option("--registry", multiple=True, type=click.Path(path_type=Path), help="Another registry folder.")
 def command(kind: str, family: str | None, as_json: bool, registry: tuple[Path, ...]) -> None:
-    """List the registered models or datasets, by the registry file that introduces them.
+    """List the registered models, datasets or judges, by the registry file that introduces them.
 
     Or the environments that a model's `run_in` may name, and which of them published families of models need.
     """
@@ -56,7 +61,8 @@ def command(kind: str, family: str | None, as_json: bool, registry: tuple[Path, 
         known, notes = look_at_all(known, config, _READ_AT_ONCE)
         if own := sorted({*known.datasets, *notes} - registered):
             families[_OWN] = own
-    entries: Mapping[str, ModelEntry | DatasetEntry] = known.models if kind == "models" else known.datasets
+    of_kind: dict[str, Mapping[str, Listable]] = {"models": known.models, "datasets": known.datasets}
+    entries = (of_kind | {"judges": known.judges})[kind]
     families = _asked(families, family, f"registry file of {kind}")
     if as_json:
         listed = [
@@ -118,7 +124,7 @@ def _families(folders: Iterable[Path], kind: str) -> dict[str, list[str]]:
     return families
 
 
-def _keys(entry: ModelEntry | DatasetEntry) -> dict[str, object]:
+def _keys(entry: Listable) -> dict[str, object]:
     """Return an entry's keys; of a benchmark also what a run of it ends in, and why that may be no score."""
     keys = entry.model_dump(mode="json")
     if isinstance(entry, DatasetEntry):
@@ -127,9 +133,11 @@ def _keys(entry: ModelEntry | DatasetEntry) -> dict[str, object]:
     return keys
 
 
-def _row(name: str, entry: ModelEntry | DatasetEntry) -> tuple[str, ...]:
+def _row(name: str, entry: Listable) -> tuple[str, ...]:
     if isinstance(entry, DatasetEntry):
         return _dataset_row(name, entry)
+    if isinstance(entry, JudgeEndpointEntry | JudgeServerEntry):
+        return _judge_row(name, entry)
     source = _source(entry)
     shown = {source, source.rsplit("/", 1)[-1]}
     return (
@@ -141,6 +149,17 @@ def _row(name: str, entry: ModelEntry | DatasetEntry) -> tuple[str, ...]:
         ", ".join(entry.environment),
         ", ".join(alias for alias in entry.aliases if alias not in shown),
     )
+
+
+def _judge_row(name: str, entry: Judge) -> tuple[str, ...]:
+    """Return which model judges, where, with whose key and at what price."""
+    if isinstance(entry, JudgeEndpointEntry):
+        named = f"${entry.served_model_variable}" if entry.served_model_variable else "the first that is listed"
+        model, server = entry.served_model or named, shown(entry.api_base) or "$OPENAI_API_BASE, else OpenAI"
+    else:
+        model, server = _source(entry), "started by a job"
+    price = f"{entry.price.input:g} / {entry.price.output:g}" if entry.price else ""
+    return (name, model, server, entry.api_key or "", price, ", ".join(entry.aliases), entry.description)
 
 
 def _source(entry: ModelEntry) -> str:
