@@ -1,4 +1,4 @@
-"""What a judge's errors do to a score, and how far grades lie apart: figures by hand, intervals that cover the truth."""
+"""What a judge's errors do to a score, and how far grades lie apart: figures by hand, intervals by simulation."""
 
 import math
 

@@ -78,8 +78,8 @@ def test_a_key_of_another_backend_is_refused_in_a_later_folder_too(tmp_path: Pat
 
 
 def test_a_misspelt_key_below_is_refused(tmp_path: Path) -> None:
-    models = {"Base": {"path": "/x", "archtecture": "X"}, "Mine": {"based_on": "Base", "backend": "server"}}
-    assert "unknown key 'archtecture'" in fault(tmp_path, models)
+    models = {"Base": {"path": "/x", "architektur": "X"}, "Mine": {"based_on": "Base", "backend": "server"}}
+    assert "unknown key 'architektur'" in fault(tmp_path, models)
 
 
 def test_a_rented_model_may_be_run_from_its_weights(tmp_path: Path) -> None:
