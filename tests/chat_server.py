@@ -41,6 +41,8 @@ class ChatServer:
     """The process ends when a question holds this."""
     mumbles: bool = False
     """Every other answer is one that rules cannot read."""
+    clear_at: str | None = None
+    """A question that holds this is answered clearly all the same."""
     judges: bool = False
     """Replies are verdicts: JSON that follows from the data in the prompt alone."""
     takes_schemas: bool = True
@@ -86,7 +88,8 @@ class ChatServer:
     def text(self, question: str) -> str | None:
         if self.judges:
             return verdict(question)
-        mumbled = self.mumbles and hashlib.sha256(question.encode()).digest()[1] % 2
+        clear = not self.mumbles or (self.clear_at is not None and self.clear_at in question)
+        mumbled = not clear and hashlib.sha256(question.encode()).digest()[1] % 2
         return "Well, that could be said in some way." if mumbled else None
 
     async def misbehave(self, request: web.Request, kind: str) -> web.StreamResponse | None:
@@ -141,15 +144,28 @@ def asked(body: dict[str, Any]) -> str:
 
 
 def verdict(prompt: str) -> str:
-    """A verdict on the JSON line of a judge's prompt, by the line's digest; ``none`` is one of them."""
+    """A verdict on the JSON line of a judge's prompt, of the kind asked for, by the line's digest.
+
+    ``none`` is one of them, but for grades.
+    """
     line = next((line for line in prompt.splitlines() if line.startswith("{") and line.endswith("}")), "{}")
     data = json.loads(line)
+    digest = hashlib.sha256(line.encode()).digest()
+    if "answer_2" in data:  # LLaVA-Bench
+        return json.dumps({"grade_1": 1 + digest[0] % 10, "grade_2": 1 + digest[1] % 10})
+    if "reference" in data:  # MM-Vet
+        return json.dumps({"grade": digest[0] % 11 / 10})
     if "response" not in data:
         return '{"answer": "A"}'
-    if '"score"' in prompt:
-        return json.dumps({"score": hashlib.sha256(line.encode()).digest()[0] % 11 / 10})
-    labels = [*data["options"], "none"] if "options" in data else ["Yes", "No", "none"]
-    return json.dumps({"answer": labels[hashlib.sha256(line.encode()).digest()[0] % len(labels)]})
+    if "options" in data:
+        labels = [*data["options"], "none"]
+    elif "a list in brackets" in prompt:
+        labels = ["[1, 2]", "[2, 3]", "none"]
+    elif '{"answer": "X"}' in prompt:  # a short answer
+        labels = ["1", "2", "none"]
+    else:
+        labels = ["Yes", "No", "none"]
+    return json.dumps({"answer": labels[digest[0] % len(labels)]})
 
 
 def completion(question: str, text: str | None = None) -> dict[str, Any]:

@@ -223,12 +223,6 @@ def judged_files(work_dir: Path, model: str, dataset: str) -> list[Path]:
     return sorted(file for file in folder.glob("*_*") if file.name.startswith(kinds)) if folder.is_dir() else []
 
 
-def judge_in(name: str, dataset: str) -> str:
-    """Return the judge in the name of a file of judgements about a dataset; empty for any other file."""
-    begin, end = f"{dataset}_judgements.", ".parquet"
-    return name[len(begin) : -len(end)] if name.startswith(begin) and name.endswith(end) else ""
-
-
 def present_scores_digest(work_dir: Path, without: Iterable[tuple[str, ...]]) -> str:
     """Return a digest over names and modification times of the present scores but some (model, dataset, judge)."""
     left_out = {ScoreName(*name) for name in without}

@@ -17,6 +17,7 @@ import pytest
 
 from tests.chat_server import MIX, Running, running
 from tests.conftest import REPOSITORY
+from vlmake.endpoints.faults import EndpointStoppedError
 from vlmake.judges.asking import Case, Judgement
 from vlmake.judges.deciding import asked_twice, cases_of, decide, refuse_errors
 from vlmake.judges.judge_spec import JudgeSpec, resolve
@@ -187,3 +188,13 @@ def test_two_at_once_share_the_work(tmp_path: Path) -> None:
         assert sum(server.stats()["calls"].values()) <= 402
     one, two = (read_judgements(tmp_path / f"{name}.parquet") for name in ("judgements", "others"))
     assert one.rows == two.rows
+
+
+def test_a_judge_that_gives_no_verdict_at_all_is_stopped_after_a_few_samples(tmp_path: Path) -> None:
+    reply = {"choices": [{"message": {"content": "What a nice picture!"}, "finish_reason": "stop"}]}
+    with running(fixed={"body": reply}) as server:
+        cases = cases_of(rows(200), load_judging("yes_no"))
+        for _ in range(2):  # the second time its journal says it
+            with pytest.raises(EndpointStoppedError, match=r"no verdict on the first 8 samples.*What a nice picture!"):
+                decided_of(cases, [], judge(server), tmp_path / "journal")
+            assert sum(server.stats()["calls"].values()) == 8 * 5 + 1

@@ -63,7 +63,7 @@ def test_what_is_on_this_machine(url: str, here: bool) -> None:
     assert is_on_this_machine(url) is here
 
 
-@pytest.mark.parametrize("api_base", ["localhost:8000", "ftp://h/v1", "http://", "/v1", ""])
+@pytest.mark.parametrize("api_base", ["localhost:8000", "ftp://h/v1", "http://", "/v1", "", "http://[h", "http://h:x"])
 def test_what_is_no_url_is_said_so(api_base: str) -> None:
     with pytest.raises(VlmakeError, match="is no URL: write http"):
         chat_url(api_base)
@@ -74,6 +74,15 @@ def test_a_password_in_an_address_is_refused_and_not_printed() -> None:
         chat_url(f"https://me:{SECRET}@h/v1?key={SECRET}")
     assert SECRET not in str(caught.value)
     assert shown(f"https://me:{SECRET}@h:1/v1?key={SECRET}#x") == "https://h:1/v1"
+
+
+@pytest.mark.parametrize(
+    "url", [f"http://[{SECRET}", f"http://me:{SECRET}#@h", f"me:{SECRET}@h/v1", f"{SECRET}@h", f"http://h:{SECRET}/v1"]
+)
+def test_of_what_cannot_be_taken_apart_nothing_is_shown(url: str) -> None:
+    assert shown(url) == "…"
+    with pytest.raises(VlmakeError, match="'…' is no URL"):
+        models_url(url)
 
 
 # Bodies

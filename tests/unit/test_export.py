@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from tests.conftest import Workplace
+from vlmake import paths
 from vlmake.commands.export import FORMATS as OFFERED
 from vlmake.commands.export import command
 from vlmake.data.tsv import TsvReader
 from vlmake.errors import VlmakeError
 from vlmake.importing.doubts import imported_rows
 from vlmake.inference.predictions import PREDICTIONS
+from vlmake.judges.judgements import write_fallback, write_judgements
 from vlmake.scoring.score_files import JUDGED
 from vlmake.tables import export
 from vlmake.tables.export import FORMATS, exported_table, write_table
@@ -268,3 +270,69 @@ def test_orders_that_cannot_be_followed(words: list[str], said: str, tmp_path: P
     given = ["--model", "TinyVLM", "--dataset", "ShapesMME", "--work-dir", str(tmp_path), *words]
     done = CliRunner().invoke(command, given)
     assert isinstance(done.exception, VlmakeError) and said in str(done.exception)
+
+
+def judged_export(folder: Path, judges: Sequence[str]) -> None:
+    """A benchmark of three samples; of each judge (empty: rules) a score whose answers are the judge's name."""
+    samples, predictions, judged = results(folder)
+    for file, target in ((samples, paths.samples("ShapesMME")), (predictions, paths.predictions("TinyVLM", SHAPES))):
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        file.rename(folder / target)
+    rows = pq.read_table(judged).to_pylist()
+    for judge in judges:
+        told = [row | {"extracted": judge or "rules", "judge": judge or None} for row in rows]
+        pq.write_table(pa.Table.from_pylist(told, JUDGED), folder / paths.judged("TinyVLM", SHAPES, judge))
+        (folder / paths.score_json("TinyVLM", SHAPES, judge)).write_text("{}", encoding="utf-8")
+        if judge:
+            about = {"judge": judge}
+            write_judgements([], {}, {}, about, folder / paths.judgements("TinyVLM", SHAPES, judge))
+
+
+SHAPES = "ShapesMME@3"
+
+
+@pytest.mark.parametrize(
+    ("there", "words", "shown"),
+    [
+        (["", "one", "two"], [], "rules"),
+        (["", "one", "two"], ["--judge", "two"], "two"),
+        (["", "one"], ["--judge", "exact"], "rules"),
+        (["one"], [], "one"),
+        (["one"], ["--judge", "exact"], None),
+        ([], [], None),
+        (["one", "two"], [], "several judges scored TinyVLM on ShapesMME@3: name one, --judge one or two"),
+        (["", "one"], ["--judge", "three"], "is not there; there are one (`vlmake run --model TinyVLM"),
+        ([""], ["--judge", "one"], "is not there; no judge has scored it"),
+    ],
+)
+def test_an_export_shows_the_score_of_the_judge_that_is_named_or_alone(
+    there: list[str], words: list[str], shown: str | None, tmp_path: Path
+) -> None:
+    judged_export(tmp_path, there)
+    given = ["--model", "TinyVLM", "--data", SHAPES, "--work-dir", str(tmp_path), "--out", str(tmp_path / "x.jsonl")]
+    done = CliRunner().invoke(command, [*given, *words])
+    if shown is not None and " " in shown:
+        assert isinstance(done.exception, VlmakeError)
+        assert shown in str(done.exception)
+        assert "\n" not in str(done.exception)
+        return
+    assert done.exit_code == 0, repr(done.exception)
+    rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text("utf-8").splitlines()]
+    assert [row.get("extracted") for row in rows] == [shown, None, shown]
+    judge = shown if shown not in (None, "rules") else None
+    assert rows[0].get("judge") == judge
+    assert done.output == (f"judge {judge}: its verdicts are part of this\n" if judge else "")
+
+
+def test_an_export_says_where_rules_stood_in_for_the_judge(tmp_path: Path) -> None:
+    judged_export(tmp_path, ["one"])
+    write_fallback("one", "yes_no", "no key", tmp_path / paths.judgements("TinyVLM", SHAPES, "one"))
+    given = ["--model", "TinyVLM", "--data", SHAPES, "--work-dir", str(tmp_path), "--out", str(tmp_path / "x.csv")]
+    done = CliRunner().invoke(command, given, catch_exceptions=False)
+    assert done.output == "judge one: rules alone have scored: no key\n"
+
+
+def test_a_benchmark_of_parts_is_exported_part_by_part(tmp_path: Path) -> None:
+    given = ["--model", "TinyVLM", "--data", "MMMB@5", "--work-dir", str(tmp_path), "--out", str(tmp_path / "x.csv")]
+    done = CliRunner().invoke(command, given)
+    assert "'MMMB@5' is made of parts, and its samples are theirs: name one of MMMB_ar@5, " in str(done.exception)

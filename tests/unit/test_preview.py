@@ -21,6 +21,7 @@ from vlmake.inference.predictions import shard_table, write_predictions
 from vlmake.judges.asking import Case, question
 from vlmake.judges.deciding import decide
 from vlmake.judges.judge_spec import resolve
+from vlmake.judges.judgements import write_judgements
 from vlmake.judges.opening import JudgeAtHand
 from vlmake.judges.registry import load_judging
 from vlmake.judges.resolution import Choice
@@ -305,6 +306,85 @@ def test_a_judge_that_only_its_server_names_is_counted_by_index(tmp_path: Path) 
     assert judging.calls == Size(2, "about")
 
 
+def judged(work_dir: Path, it: Plan, target: Target, **changed: object) -> None:
+    """Write verdicts as the judge stage does: of a judge that has said all it has to say, or changed."""
+    judging, entry = load_judging("yes_no"), it.registry.judges[target.judge]
+    assert isinstance(entry, JudgeEndpointEntry)
+    told = {
+        "identity": f"endpoint:{entry.served_model or 'found'}@{entry.revision}",
+        "settings": answer_settings(entry),
+        "wording": judging.VERSION,
+        "judge_error": 0,
+        "self_agreement": None,
+    }
+    file = work_dir / paths.judgements(target.model, target.dataset, target.judge)
+    write_judgements([], {}, {}, told | changed, file)
+
+
+def judge_calls(it: Plan, target: Target, work_dir: Path) -> Size:
+    judging = line(it, target, work_dir).judging
+    assert judging is not None
+    return judging.calls
+
+
+def with_judge(it: Plan, name: str, **changed: object) -> Plan:
+    judge = it.registry.judges[name].model_copy(update=changed)
+    return Plan(replace(it.registry, judges={**it.registry.judges, name: judge}), it.config, it.choice)
+
+
+def test_a_judge_that_has_judged_all_is_asked_nothing(tmp_path: Path) -> None:
+    it, target = plan("paid"), Target("Local", "Known", "paid")
+    decoded(tmp_path, "Known", 4)
+    predicted(tmp_path, it, target, ["Yes", OPEN, OPEN, OPEN])
+    judged(tmp_path, it, target)
+    assert judge_calls(it, target, tmp_path) == NOTHING
+
+
+@pytest.mark.parametrize("changed", [{"revision": "later"}, {"served_model": "another"}, {"temperature": None}])
+def test_another_state_of_a_judge_is_asked_about_all_again(changed: dict[str, object], tmp_path: Path) -> None:
+    it, target = plan("paid"), Target("Local", "Known", "paid")
+    decoded(tmp_path, "Known", 4)
+    predicted(tmp_path, it, target, ["Yes", OPEN, OPEN, OPEN])
+    judged(tmp_path, it, target)
+    assert judge_calls(with_judge(it, "paid", **changed), target, tmp_path) == Size(3)
+
+
+def test_another_state_of_a_judge_that_only_its_server_names_is_asked_again(tmp_path: Path) -> None:
+    it, target = plan("unnamed"), Target("Local", "Known", "unnamed")
+    decoded(tmp_path, "Known", 4)
+    predicted(tmp_path, it, target, ["Yes", OPEN, OPEN, OPEN])
+    replies = [reply(str(row)) for row in range(4)]
+    journaled(tmp_path / paths.judge_journal("Local", "Known", "unnamed"), replies)
+    judged(tmp_path, it, target)
+    assert judge_calls(it, target, tmp_path) == NOTHING
+    assert judge_calls(with_judge(it, "unnamed", revision="later"), target, tmp_path) == Size(3, "about")
+
+
+def test_where_rules_stood_in_for_a_judge_it_will_be_asked(tmp_path: Path) -> None:
+    it, target = plan("paid"), Target("Local", "Known", "paid")
+    decoded(tmp_path, "Known", 4)
+    predicted(tmp_path, it, target, ["Yes", OPEN, OPEN, OPEN])
+    judged(tmp_path, it, target, fallback="it does not answer")
+    assert judge_calls(it, target, tmp_path) == Size(3)
+
+
+def test_second_verdicts_behind_a_run_without_any_are_counted(tmp_path: Path) -> None:
+    it, target = plan("paid"), Target("Local", "Known", "paid")
+    decoded(tmp_path, "Known", 4)
+    predicted(tmp_path, it, target, ["Yes", OPEN, OPEN, OPEN])
+    judged(tmp_path, it, target)
+    assert judge_calls(plan("paid", self_agreement=1), target, tmp_path) == Size(6)  # the journal has none of the first
+
+
+def test_errors_that_are_no_longer_accepted_are_asked_again(tmp_path: Path) -> None:
+    target = Target("Local", "Known", "paid")
+    decoded(tmp_path, "Known", 4)
+    predicted(tmp_path, plan("paid"), target, ["Yes", OPEN, OPEN, OPEN])
+    judged(tmp_path, plan("paid"), target, judge_error=3)
+    assert judge_calls(plan("paid", max_failures=3), target, tmp_path) == NOTHING
+    assert judge_calls(plan("paid"), target, tmp_path) == Size(3)
+
+
 def test_a_grader_reads_every_answer(tmp_path: Path) -> None:
     it, target = plan("paid"), Target("Local", "Graded", "paid")
     decoded(tmp_path, "Graded", 5)
@@ -421,7 +501,7 @@ def test_what_a_judge_cost_on_other_answers_counts_towards_its_limit(
             with JudgeAtHand(spec, None) as opened:
                 decide(cases, [], judging, spec, journal, opened, judged)
         except EndpointStoppedError as error:
-            assert f"max_cost {most:g} would be passed" in str(error)
+            assert f"{most:g} (max_cost, max_judge_cost), would be passed" in str(error)
         return sum(len(file.read_text(encoding="ascii").splitlines()) for file in journal.glob("*.jsonl"))
 
     with running(judges=True) as server:

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from tests.conftest import REPOSITORY
 from vlmake.errors import VlmakeError
-from vlmake.report.scores import read_score
+from vlmake.judges.verdicts import Judgements
+from vlmake.report.scores import judge_line, read_score
 from vlmake.scoring.intervals import wilson
+from vlmake.scoring.protocols import ScoringSpec, score
 from vlmake.scoring.score_parts import stack_scores
 
 PROTOCOLS = ("vlmevalkit-main", "strict")
@@ -95,6 +98,80 @@ def test_parts_that_were_not_scored_alike_are_refused(other: dict[str, Any]) -> 
         stack_scores("Both", "strict", [A, other])
 
 
+TOOK = {"requests": 3, "prompt_tokens": 300, "completion_tokens": 30}
+WHO = {"judge": "j", "judging": "yes_no", "identity": "endpoint:m@", "settings": {"seed": 1}, "wording": "yes-no-1"}
+
+
+def judged(name: str, verdicts: list[str | None], clear: int, fallback: str | None = None, **about: Any) -> Any:
+    """A real score: a mumbled answer for every verdict (None: the judge gave none), and clear ones."""
+    texts = [*["Well, in some way." for _ in verdicts], *["Yes"] * clear]
+    index = [str(number) for number in range(len(texts))]
+    samples = pd.DataFrame({"index": index, "question": "Is it?", "answer": "Yes"}, dtype=object)
+    said = {
+        str(number): {"verdict": verdict, "rule": "judge" if verdict else "judge_unreadable"}
+        for number, verdict in enumerate(verdicts)
+    }
+    found = {
+        "open": len(said),
+        "asked": len(said),
+        "found": sum(verdict is not None for verdict in verdicts),
+        "none": verdicts.count("none"),
+        "unresolved": verdicts.count(None),
+        "judge_error": 0,
+        **TOOK,
+        "cost": None,
+        "self_agreement": None,
+    }
+    told = {"judge": "j", "judging": "yes_no", "fallback": fallback} if fallback else {**WHO, **found, **about}
+    answers = pd.DataFrame({"index": index, "prediction": pd.Series(texts, dtype=object), "status": "ok"})
+    spec = ScoringSpec(name, "yes_no", "yes_no", judge="j", judging="yes_no")
+    return score(samples, answers, spec, Judgements({} if fallback else said, told)).detail
+
+
+def line_of(folder: Path, stacked: dict[str, Any]) -> str:
+    """What people are told of the judge."""
+    (folder / "results" / "M").mkdir(parents=True, exist_ok=True)
+    (folder / "results" / "M" / "W_score.j.json").write_text(json.dumps(stacked), encoding="utf-8")
+    return judge_line(read_score(folder, "M", "W", "j"))
+
+
+def test_judging_is_added_up_and_a_part_without_a_judged_row_counts_none(tmp_path: Path) -> None:
+    first = judged("A", ["Yes", "none", None], 3, cost=0.25, self_agreement={"asked": 2, "equal": 1})
+    second = judged("B", [], 4)
+    third = judged("C", ["No"], 1, cost=0.5, self_agreement={"asked": 1, "equal": 1})
+    assert second["protocols"]["strict"]["extraction"] == {"found": 4, "unresolved": 0, "judged": 0}
+    for parts in ([first, second, third], [second, third, first]):
+        whole = stack_scores("W", "strict", parts)
+        assert whole["protocols"]["strict"]["extraction"] == {"found": 11, "unresolved": 1, "judged": 3}
+        assert whole["judging"] == {
+            **WHO, "open": 4, "asked": 4, "found": 3, "none": 1, "unresolved": 1, "judge_error": 0,
+            **{name: 3 * count for name, count in TOOK.items()},
+            "cost": 0.75, "self_agreement": {"asked": 3, "equal": 2},
+        }  # fmt: skip
+    assert line_of(tmp_path, whole) == (
+        "judge j decided 3 of 12 samples, 1 none of the answers, 1 unresolved;"
+        " asked twice it agreed with itself on 2 of 3; cost 0.7500"
+    )
+    unpriced = stack_scores("W", "strict", [second, second])["judging"]
+    assert (unpriced["cost"], unpriced["self_agreement"]) == (None, None)
+    assert "judging" not in stack_scores("Both", "strict", [A, B])
+
+
+def test_rules_that_stood_in_for_the_judge_in_a_part_are_told(tmp_path: Path) -> None:
+    failed, other = judged("A@6", ["Yes", "No"], 1, fallback="no key"), judged("B@6", ["Yes"], 2)
+    whole = stack_scores("W", "strict", [failed, other])
+    assert whole["judging"]["fallback"] == "rules stood in for part A: no key"
+    assert whole["judging"]["identity"] == "endpoint:m@"
+    assert whole["protocols"]["strict"]["extraction"] == {"found": 4, "unresolved": 2, "judged": 1}
+    assert line_of(tmp_path, whole) == "judge j decided 1 of 6 samples; rules stood in for part A: no key"
+    again = judged("C", [None], 1, fallback="no key")
+    reasons = stack_scores("W", "strict", [failed, again, judged("D", [None], 1, fallback="no quota")])["judging"]
+    assert reasons["fallback"] == "rules stood in for parts A, C: no key; rules stood in for part D: no quota"
+    assert line_of(tmp_path, stack_scores("W", "strict", [failed, again])) == (
+        "judge j did not answer, rules alone have scored: rules stood in for parts A, C: no key"
+    )
+
+
 def stage() -> click.Command:
     """The stage's command, from its file."""
     file = REPOSITORY / "workflow" / "scripts" / "score_parts.py"
@@ -110,18 +187,18 @@ def stage() -> click.Command:
 def test_the_stage_writes_a_table_and_a_score_that_the_report_reads(tmp_path: Path) -> None:
     results = tmp_path / "results" / "M"
     results.mkdir(parents=True)
-    for score in (A, B):
-        (results / f"{score['dataset']}_score.json").write_text(json.dumps(score), encoding="utf-8")
+    for made in (A, B):
+        (results / f"{made['dataset']}_score.json").write_text(json.dumps(made), encoding="utf-8")
     words = ["--dataset", "Both@6", "--protocol", "strict", "--table", str(results / "Both@6_score.csv")]
     words += ["--detail", str(results / "Both@6_score.json")]
     ran = CliRunner().invoke(stage(), [*words, *(str(results / f"{name}@6_score.json") for name in "AB")])
     assert ran.exit_code == 0, ran.output
     with (results / "Both@6_score.csv").open(newline="", encoding="utf-8") as lines:
         assert list(csv.reader(lines))[1] == ["dev", "0.5", "0.5", "", "A"]
-    score = read_score(tmp_path, "M", "Both@6")
-    assert score.parts == ["A@6", "B@6"]
-    assert score.configured.overall.n == 8
-    assert score.provenance["parts"] == [A["provenance"], B["provenance"]]
+    whole = read_score(tmp_path, "M", "Both@6")
+    assert whole.parts == ["A@6", "B@6"]
+    assert whole.configured.overall.n == 8
+    assert whole.provenance["parts"] == [A["provenance"], B["provenance"]]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"protocols"'])

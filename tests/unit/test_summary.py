@@ -1,4 +1,5 @@
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +60,20 @@ def test_program_names_broken_scores_and_goes_on(work: Path) -> None:
 def test_no_scores_give_a_header(tmp_path: Path) -> None:
     write_summary(tmp_path / paths.SUMMARY, tmp_path)
     assert (tmp_path / paths.SUMMARY).read_text() == ",".join(COLUMNS) + "\n"
+
+
+def test_a_score_that_rules_made_for_a_judge_says_so_on_its_line(work: Path) -> None:
+    content = json.loads((work / paths.score_json("Alpha", "YesNo")).read_text(encoding="utf-8"))
+    told = {"dead": {"judge": "dead", "fallback": "judge 'dead' does not\nanswer"}, "live": {"judge": "live"}}
+    for judge, judging in told.items():
+        for numbers in content["protocols"].values():
+            numbers["extraction"]["judged"] = 3 if judge == "live" else 0
+        text = json.dumps({**content, "judge": judge, "judging": judging})
+        (work / paths.score_json("Alpha", "YesNo", judge)).write_text(text, encoding="utf-8")
+    write_summary(work / paths.SUMMARY, work)
+    rows = csv.DictReader((work / paths.SUMMARY).open(encoding="utf-8", newline=""))
+    assert [(row["judge"], row["judged"], row["judge_fallback"]) for row in rows if row["model"] == "Alpha"] == [
+        ("exact_matching", "", ""),
+        ("dead", "0", "judge 'dead' does not answer"),
+        ("live", "3", ""),
+    ]

@@ -44,7 +44,7 @@ def test_a_limit_stops_the_judge_in_time_and_the_same_command_with_a_higher_one_
 ) -> None:
     stopped = place.vlmake("run", "--judge", "local", "--max-judge-cost", "0.35")  # a reply costs 0.1
     assert stopped.code != 0
-    assert "max_cost 0.35 would be passed: 0.3000 was spent; raise it" in stopped.output
+    assert "0.35 (max_cost, max_judge_cost), would be passed: 0.3000 was spent; raise it" in stopped.output
     assert replies(place) == 3
 
     asked = sum(judging.stats()["calls"].values())

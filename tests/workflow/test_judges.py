@@ -1,8 +1,11 @@
 """Judges, by the real commands: what they settle, what their failure does, and what never changes silently."""
 
+import csv
 import json
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,25 @@ def calls(server: Running) -> int:
 
 def files_with(folder: Path, word: str) -> list[Path]:
     return [file for file in folder.rglob("*") if file.is_file() and word.encode() in file.read_bytes()]
+
+
+@contextmanager
+def command_lines() -> Iterator[set[str]]:
+    """The command lines of all processes that live meanwhile."""
+    seen: set[str] = set()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.05):
+            seen.update(" ".join(one.info["cmdline"] or []) for one in psutil.process_iter(["cmdline"]))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
 
 
 @pytest.fixture
@@ -99,15 +121,22 @@ def test_two_judges_stand_beside_the_rules_and_nobody_is_asked_twice(place: Work
     done = place.vlmake("run", "--judge", "exact")
     assert done.code == 0, done.output
     assert "judging" not in detail(place, "")
-    summary = (place.folder / "results" / "summary.csv").read_text(encoding="utf-8").splitlines()
-    assert sorted(line.rsplit(",", 1)[1] for line in summary[1:]) == ["exact_matching", "first", "second"]
+    with (place.folder / "results" / "summary.csv").open(newline="", encoding="utf-8") as lines:
+        told = sorted((line["judge"], line["judged"], line["judge_fallback"]) for line in csv.DictReader(lines))
+    decided = str(len(mumbled))
+    assert told == [("exact_matching", "", ""), ("first", decided, ""), ("second", decided, "")]
 
 
 def test_a_shell_without_the_key_never_replaces_a_judged_score(place: Workplace, judging: Running) -> None:
     place.datasets["Mini"]["judge"] = "gpt-4o-mini"
-    keyed = {**NO_KEYS, "OPENAI_API_KEY": CANARY, "OPENAI_API_BASE": f"{judging.url}/v1/chat/completions"}
-    done = place.vlmake("run", **keyed)
+    address = f"{judging.url}/v1/chat/completions?secret={CANARY}"
+    keyed = {**NO_KEYS, "OPENAI_API_KEY": CANARY, "OPENAI_API_BASE": address}
+    with command_lines() as seen:
+        done = place.vlmake("run", **keyed)
     assert done.code == 0, done.output
+    assert any("judge.py" in line for line in seen)
+    assert not [line for line in seen if CANARY in line], "a key in a process list is a key for everybody"
+    assert CANARY not in done.output
     assert "judge: each benchmark's own; OPENAI_API_KEY is set" in done.output
     assert judging.stats()["keys"] == [f"Bearer {CANARY}"]
     assert judging.stats()["last"]["model"] == "gpt-4o-mini-2024-07-18"
@@ -133,6 +162,7 @@ def test_a_shell_without_the_key_never_replaces_a_judged_score(place: Workplace,
     assert calls(judging) == before, "what was settled stays settled, with a key as well"
 
 
+@pytest.mark.slow
 def test_a_local_judge_as_users_of_vlmevalkit_name_it(place: Workplace, judging: Running) -> None:
     (place.folder / ".env").write_text(
         f"OPENAI_API_KEY=sk-123456\nOPENAI_API_BASE={judging.url}/v1/chat/completions\nLOCAL_LLM='/models/internlm'\n"
@@ -181,6 +211,7 @@ def test_a_judge_that_does_not_answer_stops_the_run_before_any_inference(
         assert "fallback" not in detail(place, ".strict")["judging"]
 
 
+@pytest.mark.slow
 def test_a_judge_error_is_no_score_and_is_asked_again(place: Workplace) -> None:
     with running(judges=True, fault_share=0.6, faults=["500", "cut json"], seed=3) as server:
         place.judges["shaky"] = judge(server.url, retry=3, nproc=1)
@@ -210,10 +241,18 @@ def test_a_grader_sees_every_answer_and_nothing_is_scored_without_it(place: Work
         done = place.vlmake("run", "--data", "Graded", "--judge", "grader", **NO_KEYS)
         assert done.code == 0, done.output
     score = detail(place, ".grader", "Graded")
-    assert score["judging"]["asked"] == 12
-    assert score["metric"] == "mmvet"
+    assert (score["metric"], score["judging"]["asked"], score["judging"]["found"]) == ("mmvet", 12, 12)
+    judged = pq.read_table(place.result("Served", "Graded_judgements.grader.parquet")).to_pylist()
+    grades = [float(row["verdict"]) for row in judged]
+    assert (len(grades), {row["status"] for row in judged}) == (12, {"found"})
+    assert len(set(grades)) > 1
+    for numbers in score["protocols"].values():
+        assert numbers["extraction"] == {"found": 12, "unresolved": 0, "judged": 12}
+        assert numbers["rows"][-1] == ["Overall", 12, pytest.approx(100 * sum(grades) / 12)]
+    assert score["protocols"]["strict"]["overall"]["value"] == pytest.approx(100 * sum(grades) / 12)
 
 
+@pytest.mark.slow
 def test_a_judge_that_is_none_is_told_and_one_without_work_is_not_asked(place: Workplace) -> None:
     place.judges["gpt-mine"] = judge("http://127.0.0.1:9")
     done = place.vlmake("run", "--judge", "gpt-mein")
@@ -249,6 +288,7 @@ def test_a_judge_of_ones_own_is_started_for_judging_and_stopped_after(place: Wor
     assert {file: file.stat().st_size for file in logs} == logs, "nothing is left to ask, so nothing is started"
 
 
+@pytest.mark.slow
 def test_one_judge_of_ones_own_serves_all_benchmarks_of_a_run(place: Workplace, tmp_path: Path) -> None:
     place.datasets["Other"] = make_benchmark(tmp_path / "tsv", "Other", 40)
     server = Path(__file__).resolve().parents[1] / "chat_server.py"
@@ -261,3 +301,47 @@ def test_one_judge_of_ones_own_serves_all_benchmarks_of_a_run(place: Workplace, 
     started = [line for log in logs for line in log.read_text().splitlines() if line.strip().isdigit()]
     assert len(started) == 1, "it was started once"
     assert {detail(place, ".mine", name)["judging"]["judge_error"] for name in ("Mini", "Other")} == {0}
+
+
+@pytest.mark.slow
+def test_looking_takes_nothing_away_and_a_limit_on_money_is_no_silence(place: Workplace, judging: Running) -> None:
+    place.judges["dead"] = judge("http://127.0.0.1:9")
+    place.judges["dear"] = judge(judging.url, price={"input": 1000, "output": 0})
+    place.judges["free"] = judge(judging.url)
+    done = place.vlmake("run", "--judge", "dead", "--judge-fallback", "exact")
+    assert done.code == 0, done.output
+    asked = ("--config", "judge=dead", "judge_fallback=exact", "--")
+    place.snakemake("--summary", *asked, "results/Served/Mini_score.dead.csv")
+    assert "fallback" in detail(place, ".dead")["judging"], "a list of files takes none of them away"
+    done = place.vlmake("run", "--judge", "dear", "--max-judge-cost", "0.35", "--judge-fallback", "exact")
+    assert done.code != 0
+    assert "the limit on money, 0.35 (max_cost, max_judge_cost), would be passed" in done.output
+    assert not place.result("Served", "Mini_score.dear.csv").exists()
+    assert "fallback" in detail(place, ".dead")["judging"], "another judge's score is none of this run's business"
+    done = place.vlmake("run", "--judge", "free", "--max-judge-cost", "1", "--judge-fallback", "exact")
+    assert done.code != 0
+    assert "max_judge_cost needs the price of judge 'free'" in done.output
+
+
+@pytest.mark.slow
+def test_a_dead_judge_that_has_said_everything_is_not_missed(place: Workplace) -> None:
+    with running(judges=True) as server:
+        place.judges["mortal"] = judge(server.url)
+        done = place.vlmake("run", "--judge", "mortal", "--self-agreement", "0.5")
+        assert done.code == 0, done.output
+    done = place.vlmake("run", "--self-agreement", "0.2")
+    assert done.code == 0, done.output
+    assert "judge mortal decided" in done.output
+
+
+@pytest.mark.slow
+def test_a_judge_that_gives_no_verdict_is_stopped_after_a_few(place: Workplace) -> None:
+    reply = {"choices": [{"message": {"content": "What a nice picture!"}, "finish_reason": "stop"}]}
+    with running(fixed={"body": reply}) as server:
+        place.judges["useless"] = judge(server.url)
+        done = place.vlmake("run", "--judge", "useless")
+        assert done.code != 0
+        assert "gave no verdict on the first 8 samples" in done.output
+        assert "What a nice picture!" in done.output
+        assert calls(server) <= 8 * 5 + 2
+    assert not place.result("Served", "Mini_score.useless.csv").exists()

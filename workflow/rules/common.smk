@@ -13,7 +13,7 @@ from vlmake.runs.planning import Plan
 from vlmake.registry.judge_entries import AUTO
 from vlmake.registry.loading import load_registry, registry_folders
 from vlmake.runs.run_config import config_files, configured_pairs, load_config
-from vlmake.runs.work_dir import hold_work_dir, is_dry_run
+from vlmake.runs.work_dir import hold_work_dir, is_dry_run, only_looks
 
 PYTHON = sys.executable
 SCRIPTS = paths.scripts()
@@ -54,9 +54,10 @@ try:
             model for model, _ in PLAN.asked_pairs(sys.argv[1:])
         )
         own_benchmarks.write(OWN.entries, RECOGNISED)
-        if RUN.judge == AUTO:
-            resolution.keep(CHOICE, Path.cwd())
-        verdicts_anew(PLAN.asked_pairs(sys.argv[1:]), Path.cwd())
+        if not only_looks(sys.argv[1:]):
+            if RUN.judge == AUTO:
+                resolution.keep(CHOICE, Path.cwd())
+            verdicts_anew(PLAN.asked_scores(sys.argv[1:]), Path.cwd())
 except VlmakeError as error:
     print(f"vlmake: {error}", file=sys.stderr)
     sys.exit(1)

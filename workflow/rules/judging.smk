@@ -23,7 +23,9 @@ rule judge:
         spec=lambda w: PLAN.judge_spec(w.dataset, w.judge),
         journal=lambda w: paths.judge_journal(w.model, base_of(w), w.judge),
         served=lambda w: (
-            ["--served-model", CHOICE.served_model] if CHOICE.served_model else []
+            ["--served-model", CHOICE.served_model]
+            if CHOICE.served_model and CHOICE.judge == w.judge
+            else []
         ),
     shell:
         "{PYTHON:q} {SCRIPTS:q}/judge.py {REGISTRY_ARGUMENTS:q} --judge {wildcards.judge:q} {params.served:q}"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from vlmake.inference import work_ahead
 from vlmake.inference.shard_work import ShardFiles
+from vlmake.judges.judge_spec import check_price
 from vlmake.judges.opening import see_that_it_answers
-from vlmake.judges.work import JudgeFiles
+from vlmake.judges.work import JudgeFiles, leaves_nothing
 
 # On this machine a job that has its model loaded goes on to the run's further shards of that model; elsewhere a job is
 # one shard.
@@ -85,15 +86,26 @@ def remove_what_rests_on_verdicts(jobs):
             Path(path_of(*name)).unlink(missing_ok=True)
 
 
-def check_judges(judges):
-    """A judge that does not answer is said before hours of inference, not after them."""
-    if RUN.judge_fallback == "exact":
-        return
-    for judge in sorted(judges):
+def check_judges(jobs, inferred):
+    """A judge that does not answer is said before hours of inference, not after them. One that has nothing left to be
+    asked is not tried: its verdicts are in its journals, whether it lives or not.
+    """
+    by_judge = {}
+    for job in jobs:
+        by_judge.setdefault(job.wildcards.judge, []).append(job)
+    anew = results_of(inferred)
+    for judge, asked in sorted(by_judge.items()):
         try:
-            see_that_it_answers(
-                judge, PLAN.judge_entry(judge), Path.cwd(), RUN.max_judge_cost
-            )
+            entry = PLAN.judge_entry(judge)
+            check_price(judge, entry, RUN.max_judge_cost)
+            if RUN.judge_fallback != "exact" and not all(
+                (job.wildcards.model, job.wildcards.dataset) not in anew
+                and leaves_nothing(
+                    planned_judging(job), judge, entry, RUN.self_agreement
+                )
+                for job in asked
+            ):
+                see_that_it_answers(judge, entry, Path.cwd())
         except VlmakeError as error:
             print(f"vlmake: {error}", file=sys.stderr)
             sys.exit(1)
@@ -103,7 +115,7 @@ onstart:
     if not {"--touch", "-t"} & set(sys.argv):
         inferred = jobs_to_run("infer", "infer_shard")
         judged = jobs_to_run("judge")
-        check_judges({job.wildcards.judge for job in judged})
+        check_judges(judged, inferred)
         write_planned(inferred, judged)
         remove_what_rests_on_predictions(results_of(inferred))
         remove_what_rests_on_verdicts(judged)

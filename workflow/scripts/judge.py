@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from vlmake.errors import VlmakeError
+from vlmake.endpoints.faults import EndpointStoppedError, LimitReachedError
 from vlmake.inference.work_ahead import read_plan, started_ns, work_ahead
 from vlmake.judges.account import about, costs
 from vlmake.judges.deciding import decide, refuse_errors
-from vlmake.judges.judge_spec import resolve
+from vlmake.judges.judge_spec import check_price, resolve
 from vlmake.judges.judgements import write_fallback, write_judgements
 from vlmake.judges.opening import JudgeAtHand, with_model
 from vlmake.judges.resolution import Choice, entry_of
@@ -58,14 +58,16 @@ def main(
     own = JudgeFiles(model, json_object(spec, "--spec")["dataset"], spec, samples, predictions, journal)
     work = read_work(own, self_agreement)
     title = f"judge {name}: {own.name}"
+    check_price(name, entry, max_cost)
     with ExitStack() as stack:
         try:
             judge = resolve(name, with_model(entry, Path.cwd()) if work.cases else entry, max_cost)
             opened = stack.enter_context(JudgeAtHand(judge, started_ns(planned) if planned else None))
             with hold_cases(own, name):
                 found, again = decide(work.cases, work.twice, work.judging, judge, journal, opened, title)
-        except VlmakeError as error:
-            if fallback != "exact" or metric_entry(work.spec.metric).grader:
+        except EndpointStoppedError as error:
+            limited = isinstance(error, LimitReachedError)
+            if limited or fallback != "exact" or metric_entry(work.spec.metric).grader:
                 raise
             print(f"{title}: {error}; rules alone score it (judge_fallback: exact)", file=sys.stderr)
             write_fallback(name, work.spec.judging, str(error), judgements)

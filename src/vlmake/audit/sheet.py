@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from vlmake.audit.draw import FORMAT, Drawing
 from vlmake.audit.labels import parse_label
+from vlmake.audit.record import fault_in
 from vlmake.errors import VlmakeError, did_you_mean
 from vlmake.store import atomic_path, write_text
 from vlmake.tables import export
@@ -112,6 +113,10 @@ def read_record(sheet: Path) -> dict[str, Any]:
         raise VlmakeError(f"{file} cannot be read: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise VlmakeError(f"{file} is no file of `vlmake audit draw`, or of another version")
+    if fault := fault_in(content):
+        raise VlmakeError(
+            f"{file} is not as `vlmake audit draw` wrote it ({fault}); bring that file back, or draw anew"
+        )
     return content
 
 

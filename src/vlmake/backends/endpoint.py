@@ -84,7 +84,7 @@ def endpoint_backend(
     """
     endpoint = Endpoint(
         url=chat_url(api_base),
-        key=read_key(entry.api_key, folder),
+        key=read_key(entry.api_key, folder).at(api_base),
         most=entry.nproc,
         attempts=entry.retry,
         timeout=entry.timeout,

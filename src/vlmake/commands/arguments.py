@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vlmake import paths
 from vlmake.errors import VlmakeError
+from vlmake.registry.dataset_entries import DatasetEntry
 
 # VLMEvalKit users write: --data MME POPE
 _SEVERAL_VALUES = {"--model": "models", "--data": "datasets", "--dataset": "datasets"}
@@ -39,6 +40,14 @@ def spread_values(words: Sequence[str]) -> list[str]:
             raise VlmakeError(f"{option} names nothing; give it names (see `vlmake list {_SEVERAL_VALUES[option]}`)")
         spread += [word for name in values for word in (option, name)]
     return [*spread, *words[place:]]
+
+
+def refuse_parted(dataset: str, entry: DatasetEntry) -> None:
+    """Raise VlmakeError for a benchmark made of others, which has no samples of its own."""
+    if entry.parts:
+        limit = paths.parse_dataset(dataset).limit
+        parts = ", ".join(part if limit is None else f"{part}@{limit}" for part in entry.parts)
+        raise VlmakeError(f"dataset '{dataset}' is made of parts, and its samples are theirs: name one of {parts}")
 
 
 def is_target(word: str) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vlmake.commands.arguments import spread_values
+from vlmake.commands.arguments import refuse_parted, spread_values
 from vlmake.errors import VlmakeError, counted
 from vlmake.registry.loading import Registry
 from vlmake.registry.own_benchmarks import known_registry
@@ -216,6 +216,7 @@ def _score_judge(
 
 def _check_scored(name: str, known: Registry, judge: str | None) -> None:
     """Raise VlmakeError for a dataset whose answers are not read one by one."""
+    refuse_parted(name, known.dataset(name))
     if known.dataset(name).dataset is not None:
         raise VlmakeError(f"dataset '{name}': its class reads the answers, there is nothing to audit")
     if (ready := readiness(known.dataset(name), judged=judge is not None)).result != "score":

@@ -1,8 +1,9 @@
 """``vlmake run``: check what was asked, let Snakemake do what is missing or stale, show the scores."""
 
 import os
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -16,9 +17,8 @@ from vlmake.endpoints.keys import dotenv_values_of
 from vlmake.errors import VlmakeError
 from vlmake.inference import journal
 from vlmake.judges import resolution
-from vlmake.registry.judge_entries import AUTO, EXACT, OWN
+from vlmake.registry.judge_entries import AUTO, EXACT
 from vlmake.registry.layers import read_yaml
-from vlmake.registry.loading import Registry
 from vlmake.registry.own_benchmarks import known_registry, named_datasets
 from vlmake.runs.planning import Plan
 from vlmake.runs.run_config import RunConfig, config_files, configured_pairs, load_config
@@ -28,6 +28,9 @@ from vlmake.runs.work_dir import check_folders, hold_work_dir, is_dry_run
 from vlmake.store import canonical_json
 
 Pairs = list[tuple[str, str]]
+
+_SCORING = re.compile(r"_(?:score|judged|judgements)\.[^/]*$")
+"""How the name ends of a file that belongs to a score."""
 
 
 class _RunCommand(click.Command):
@@ -91,7 +94,7 @@ def command(
     folders = [*config.registry, *map(str, registry)]
     named = [*datasets, *named_datasets(passed.targets, config.data_dir), *config.datasets]
     known = known_registry(config, registry, named, work_dir)
-    choice = _judge(judge, config.judge, known, work_dir, keep=not is_dry_run(passed.options))
+    choice = resolution.choose(config.judge, known, work_dir, anew=judge == AUTO)
     plan = Plan(known, config, choice)
     pairs = _pairs(plan, models, datasets, passed.targets, limit)
     results = [file for pair in pairs for file in plan.results(*pair)]  # refuses what cannot be run
@@ -100,30 +103,41 @@ def command(
         raise VlmakeError("--fresh asks models again: name models and datasets, or their result files")
     plan.check_models(pairs, work_dir, anew=fresh)
     check_folders(work_dir, _folders(inferred, config.data_dir))
-    if not is_dry_run(passed.options):
-        with hold_work_dir(work_dir):  # another run here is said now, in one line; Snakemake takes the hold over
-            _supersede(work_dir, inferred if fresh else [])
-    work_dir.mkdir(parents=True, exist_ok=True)
-    lmu_data = paths.lmu_data(config.lmu_data).absolute()
-    asked = [plan.registry.models[model].gpus for model, _ in pairs]
     if passed.targets:
         targets = list(passed.targets)
     elif mode == "infer":
         targets = [paths.predictions(*pair) for pair in inferred]
     else:
         targets = results
-    if any(plan.judge_of(dataset) for _, dataset in pairs) or choice.judge not in (EXACT, OWN):
-        print(choice.said(), file=sys.stderr, flush=True)
+    made = _made(plan, targets)
+    judges = dict.fromkeys(name.judge for name in _scores_of(made) if name.judge)
+    for name in judges:
+        plan.judge_entry(name, work_dir)  # refuses what cannot be asked
+    if not is_dry_run(passed.options):
+        with hold_work_dir(work_dir):  # another run here is said now, in one line; Snakemake takes the hold over
+            _supersede(work_dir, inferred if fresh else [])
+            if judge is not None:  # one that is named is kept for later runs here
+                resolution.keep(choice, work_dir)
+    elif judge is not None:
+        given["judge"] = choice.judge  # a plan keeps nothing, and Snakemake would settle on what is kept
+    work_dir.mkdir(parents=True, exist_ok=True)
+    lmu_data = paths.lmu_data(config.lmu_data).absolute()
+    asked = [plan.registry.models[model].gpus for model, _ in pairs]
+    for line in _who_judges(plan, made, named=made == list(passed.targets)):
+        print(line, file=sys.stderr, flush=True)
     if is_dry_run(passed.options):
         _preview(plan, pairs, passed.targets, work_dir, scored=mode == "all", fresh=fresh)
-    gpus = _gpu_jobs([*asked, *(plan.judge_gpus(dataset) for _, dataset in pairs)])
+    gpus = _gpu_jobs([*asked, *(plan.registry.judges[name].gpus for name in judges)])
     command_line = _command(passed, targets, work_dir, folders, lmu_data, gpus, verbose, given)
     if code := run_snakemake(command_line):
         explain_failure(command_line, [file for file in targets if not (work_dir / file).is_file()])
         ctx.exit(code)
     if not is_dry_run(passed.options):
-        scored = [pair for pair in pairs if mode == "all" and plan.is_scored(pair[1])]
-        _show(work_dir, [paths.ScoreName(*pair, plan.judge_of(pair[1])) for pair in scored], config.data_dir)
+        shown = _scores_of(targets) if passed.targets else []
+        silent = [pair for pair in pairs if pair not in {name[:2] for name in shown}]
+        scored = [pair for pair in silent if mode == "all" and plan.is_scored(pair[1])]
+        shown += [paths.ScoreName(*pair, plan.judge_of(pair[1])) for pair in scored]
+        _show(work_dir, shown, config.data_dir)
         _say_what_else(plan, [pair for pair in pairs if set(plan.results(*pair)) & set(targets)], work_dir)
 
 
@@ -137,12 +151,30 @@ def _configuration(options: Sequence[str], given: Mapping[str, object]) -> RunCo
     return load_config(overrides | dict(given), [*config_files(), *files])
 
 
-def _judge(given: str | None, configured: str, registry: Registry, work_dir: Path, *, keep: bool) -> resolution.Choice:
-    """Return who judges; a judge that is named on the command line is kept for later runs here."""
-    choice = resolution.choose(configured, registry, work_dir, anew=given == AUTO)
-    if given is not None and keep:
-        resolution.keep(choice, work_dir)
-    return choice
+def _scores_of(files: Iterable[str]) -> list[paths.ScoreName]:
+    """Return the scores that files are or belong to, each once; other files belong to none."""
+    scores = (name for file in files if _SCORING.search(file) and (name := paths.parse_target(file)))
+    return list(dict.fromkeys(scores))
+
+
+def _made(plan: Plan, targets: Sequence[str]) -> list[str]:
+    """Return the targets, with all results of the configuration where one of them is made of these."""
+    files = [word for word in targets if paths.looks_like_target(word, plan.config.data_dir)]
+    if len(files) == len(targets) and not {paths.SUMMARY, paths.REPORT} & set(files):
+        return list(targets)
+    return [*targets, *(file for pair in configured_pairs(plan.config, plan.registry) for file in plan.results(*pair))]
+
+
+def _who_judges(plan: Plan, files: Sequence[str], *, named: bool) -> Iterator[str]:
+    """Yield a line for everybody who judges what is scored; files that were ``named`` say it themselves."""
+    choice, scores = plan.choice, _scores_of(files)
+    if scores and not named:
+        without = dict.fromkeys(name.dataset for name in scores if not name.judge and choice.judge != EXACT)
+        yield choice.said() + (f"; by rules alone: {', '.join(without)}" if without else "")
+        return
+    for judge in dict.fromkeys(name.judge or EXACT for name in scores):
+        is_chosen = judge == choice.judge
+        yield (choice if is_chosen else resolution.Choice(judge, "so says the file's name")).said()
 
 
 def _refuse_misspelt_options(options: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Where an OpenAI-compatible server listens: ``api_base`` as its root, or as the full URL of its chat completions."""
 
 import ipaddress
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from vlmake.errors import VlmakeError
@@ -17,8 +17,8 @@ def chat_url(api_base: str) -> str:
     ``/chat/completions``, and a full URL stays. A query (Azure's ``?api-version=``) is kept. Raises VlmakeError for
     what is no http(s) URL, or one with a password in it.
     """
-    parts = urlsplit(api_base.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = _parts(api_base)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise VlmakeError(f"api_base '{shown(api_base)}' is no URL: write http(s)://host[:port][/v1]")
     if parts.username or parts.password:
         raise VlmakeError(f"api_base '{shown(api_base)}' holds a user name or password: name a variable in `api_key`")
@@ -53,6 +53,21 @@ def proxy_of(url: str) -> str | None:
 
 
 def shown(url: str) -> str:
-    """Return a URL as it may be printed: without user name, password and query."""
-    parts = urlsplit(url.strip())
+    """Return a URL as it may be printed: without user name, password and query.
+
+    Of what cannot be taken apart nobody knows which part is the password: nothing of it is shown.
+    """
+    parts = _parts(url)
+    if parts is None or (not parts.netloc and "@" in url):
+        return "…"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _parts(url: str) -> SplitResult | None:
+    """Return the parts of a URL; None where brackets or port are none."""
+    try:
+        parts = urlsplit(url.strip())
+        _ = parts.port  # looked at only when it is asked for
+    except ValueError:
+        return None
+    return parts

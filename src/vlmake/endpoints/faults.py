@@ -100,6 +100,10 @@ class EndpointStoppedError(VlmakeError):
         self.refused = refused
 
 
+class LimitReachedError(EndpointStoppedError):
+    """The server answers, and the user's own limit on money lets nothing more be asked."""
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A reply other than 200, read: the server's own words, and its machine-readable codes if it gave any.

@@ -2,9 +2,10 @@
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
@@ -24,10 +25,14 @@ _LONG_ENOUGH = 6  # a shorter "key" (EMPTY, none) is no secret, and hiding it wo
 
 @dataclass(frozen=True)
 class Key:
-    """A key and the variable that it came from; the value is in no text that this class makes."""
+    """A key and the variable that it came from; the value is in no text that this class makes.
+
+    ``others`` are further secrets on the way to the server, as a query in its address.
+    """
 
     variable: str | None
     value: str | None = field(default=None, repr=False)
+    others: tuple[str, ...] = field(default=(), repr=False)
 
     def headers(self) -> dict[str, str]:
         """Return the header that carries the key; none without one."""
@@ -35,6 +40,9 @@ class Key:
 
     def hidden_in(self, text: str) -> str:
         """Return a message with the key's value blanked: servers like to quote it, whole or in part."""
+        for other in self.others:
+            if len(other) >= _LONG_ENOUGH:
+                text = re.sub(spellings_of(other), _HIDDEN, text)
         if not self.value or len(self.value) < _LONG_ENOUGH:
             return text
         return _LIKE_A_KEY.sub(_HIDDEN, _without_parts(self._spellings.sub(_HIDDEN, text), self.value))
@@ -51,6 +59,10 @@ class Key:
     @cached_property
     def _spellings(self) -> re.Pattern[str]:
         return re.compile(spellings_of(self.value or ""))
+
+    def at(self, url: str) -> "Key":
+        """Return the key for a server, with the values in its address's query as secrets too."""
+        return replace(self, others=tuple(value for _, value in parse_qsl(urlsplit(url).query)))
 
     def where(self) -> str:
         """Return the name by which a user knows the key."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vlmake.endpoints.faults import EndpointStoppedError
+from vlmake.endpoints.faults import LimitReachedError
 
 _MILLION = 1_000_000
 
@@ -60,7 +60,7 @@ class Spending:
         """Tell whether one more request can be sent while so many are under way.
 
         Each is taken to cost what a reply did so far at most, like each reply of which the server did not say it; the
-        first is sent alone. Raises EndpointStoppedError where none is under way and the next one would pass the limit,
+        first is sent alone. Raises LimitReachedError where none is under way and the next one would pass the limit,
         and where the server says it of no reply: nobody could tell when the limit is reached.
         """
         if self.most is None or self.price is None:
@@ -71,7 +71,7 @@ class Spending:
         if self.untold and self.untold == self.replies:
             if under_way:
                 return False
-            raise EndpointStoppedError(
+            raise LimitReachedError(
                 "the server does not tell how many tokens its replies take (`usage`), so that max_cost cannot be kept:"
                 " have the server tell it, or take max_cost (max_judge_cost) away"
             )
@@ -81,7 +81,7 @@ class Spending:
             return True
         if under_way:
             return False
-        raise EndpointStoppedError(
-            f"max_cost {self.most:g} would be passed: {spent:.4f} was spent;"
+        raise LimitReachedError(
+            f"the limit on money, {self.most:g} (max_cost, max_judge_cost), would be passed: {spent:.4f} was spent;"
             " raise it and run the same command again to go on"
         )

@@ -75,7 +75,6 @@ def standing(
         failed: Keys that failed in this run: they are not asked again.
     """
     replies: list[Prediction] = []
-    asked = question(case, 0, judging, asking)
     for again in range(ASKS):
         asked = question(case, again, judging, asking)
         answer = answers.get(asked.key)
@@ -107,11 +106,18 @@ def _judgement(
         prompt=question.messages[0]["text"],
         reply=last.prediction,
         asks=len(replies),
-        prompt_tokens=_total([reply.prompt_tokens for reply in replies]),
-        completion_tokens=_total([reply.completion_tokens for reply in replies]),
+        prompt_tokens=_total([_with(reply.prompt_tokens, reply.earlier_prompt_tokens) for reply in replies]),
+        completion_tokens=_total(
+            [_with(reply.completion_tokens, reply.earlier_completion_tokens) for reply in replies]
+        ),
         seconds=sum(reply.seconds for reply in replies),
         error=last.error,
     )
+
+
+def _with(tokens: int | None, earlier: int) -> int | None:
+    """Return a reply's tokens with those of the empty ones before it."""
+    return tokens if not earlier else (tokens or 0) + earlier
 
 
 def _total(counts: Sequence[int | None]) -> int | None:

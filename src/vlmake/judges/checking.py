@@ -15,7 +15,7 @@ _SCHEMA = {
 }
 
 
-def takes_schemas(judge: StreamingBackend, who: str, max_new_tokens: int) -> bool:
+def takes_schemas(judge: StreamingBackend, max_new_tokens: int) -> bool:
     """Ask a judge something small; return whether it can be asked for JSON that follows a schema.
 
     Raises EndpointStoppedError, one line, for a judge that does not answer.
@@ -24,7 +24,7 @@ def takes_schemas(judge: StreamingBackend, who: str, max_new_tokens: int) -> boo
     if isinstance(result, RejectedError) and not isinstance(_reply(judge, max_new_tokens, None), Exception):
         return False
     if isinstance(result, Exception):
-        raise EndpointStoppedError(f"judge '{who}' does not answer: {result}")
+        raise EndpointStoppedError(f"it does not answer: {result}")
     return True
 
 

@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pandas as pd
 
+from vlmake.endpoints.faults import EndpointStoppedError
 from vlmake.errors import VlmakeError, counted
 from vlmake.inference.answering import askable
 from vlmake.inference.journal import JournalWriter, read_journal
 from vlmake.inference.shard import Asking, Question
 from vlmake.inference.streaming import answer_streaming
-from vlmake.judges.asking import Case, Judgement, standing
+from vlmake.judges.asking import ASKS, Case, Judgement, standing
 from vlmake.judges.base import Judging
 from vlmake.judges.judge_spec import JudgeSpec
 from vlmake.judges.opening import OpenJudge
 from vlmake.runs.progress import progress
 
 _SHARE_STEPS = 1 << 32
+_FIRST_FEW = 8  # samples that are asked about before it is known that the judge gives verdicts
+_SHOWN = 120
 
 
 @dataclass(frozen=True)
@@ -67,28 +70,31 @@ def decide(
 
 
 def _ask(cases: Sequence[Case], judging: Judging, asking: Asking, course: _Course) -> list[Judgement]:
-    """Ask until every case has a verdict, is unresolved, or failed in this run."""
+    """Ask until every case has a verdict, is unresolved, or failed in this run.
+
+    Until there is a verdict only a few are asked about. Raises EndpointStoppedError where these end without any.
+    """
     standings = _Standings(cases, judging, asking, course.journal)
     course.advance(standings.settled())
-    advance: Callable[[Sequence[Question]], None] = _advance(course, standings.todo())
+    rows = Counter(question.key for question in standings.todo())  # cases with the same prompt are answered at once
     with closing(JournalWriter(course.journal)) as writer:
         while todo := standings.todo():
+            if not standings.has_verdict():
+                standings.refuse_a_judge_of_nothing()
+                todo = todo[:_FIRST_FEW]
             judge = course.opened()
             asked_so = replace(asking, reply_schema=judging.SCHEMA if judge.takes_schemas else None)
-            answer_streaming(askable(todo), judge.backend, _NoImages(), writer, asked_so, epoch=0, advance=advance)
+            answer_streaming(
+                askable(todo),
+                judge.backend,
+                _NoImages(),
+                writer,
+                asked_so,
+                epoch=0,
+                advance=lambda asked: course.advance(sum(rows[question.key] for question in asked)),
+            )
             standings.asked(todo)
-            advance = _told_already
     return [found for found in standings.judgements() if found is not None]
-
-
-def _advance(course: _Course, todo: Sequence[Question]) -> Callable[[Sequence[Question]], None]:
-    """Return what tells of answered questions; cases with the same prompt are answered at once."""
-    cases = Counter(question.key for question in todo)
-    return lambda asked: course.advance(sum(cases[question.key] for question in asked))
-
-
-def _told_already(asked: Sequence[Question]) -> None:
-    """Cases that are asked a second time were counted when they were asked first."""
 
 
 class _Standings:
@@ -117,6 +123,20 @@ class _Standings:
         """Return what each case comes to as things are."""
         return [one.judgement for one in self._now]
 
+    def has_verdict(self) -> bool:
+        """Tell whether the judge gave a verdict on any case."""
+        return any(one.judgement is not None and one.judgement.verdict is not None for one in self._now)
+
+    def refuse_a_judge_of_nothing(self) -> None:
+        """Raise EndpointStoppedError when so many cases were asked about in vain that the judge is the reason."""
+        vain = [one.judgement for one in self._now if one.judgement and one.judgement.status == "unresolved"]
+        if len(vain) >= _FIRST_FEW:
+            said = " ".join((vain[0].reply or "nothing").split())[:_SHOWN]
+            raise EndpointStoppedError(
+                f"it gave no verdict on the first {len(vain)} samples, asked {ASKS} times about each; the last reply:"
+                f" {said}; name another judge, or mend this one and give it a new `revision`"
+            )
+
     def settled(self) -> int:
         """Return how many cases have nothing left to ask."""
         return sum(one.next is None for one in self._now)
@@ -131,6 +151,16 @@ def refuse_errors(judgements: Sequence[Judgement], max_failures: int, where: str
             f" {failed[0].index}: {failed[0].error}; every other verdict is kept: run the same command again to ask"
             f" only these, or accept them with `max_failures: {len(failed)}`"
         )
+
+
+def is_settled(cases: Sequence[Case], twice: Sequence[Case], judging: Judging, judge: JudgeSpec, journal: Path) -> bool:
+    """Tell whether the journal leaves nothing to ask."""
+    asking = judge.asking()
+    left = [
+        _Standings(some, judging, how, journal).todo()
+        for some, how in ((cases, asking), (twice, replace(asking, repeat=1)))
+    ]
+    return not any(left)
 
 
 def asked_twice(cases: Sequence[Case], share: float) -> list[Case]:

@@ -40,16 +40,21 @@ class JudgeSpec(ModelSpec):
         return Asking(self.digest(), self.max_new_tokens)
 
 
+def check_price(name: str, entry: Judge, max_cost: float | None) -> None:
+    """Raise VlmakeError for a limit on money without a price to count by."""
+    if max_cost is not None and isinstance(entry, JudgeEndpointEntry) and entry.price is None:
+        raise VlmakeError(
+            f"max_judge_cost needs the price of judge '{name}': price: {{input: ..., output: ...}} in its entry"
+        )
+
+
 def resolve(name: str, entry: Judge, max_cost: float | None = None) -> JudgeSpec:
     """Return what answers for a judge, asked for no more than ``max_cost`` (as the entry's own, whichever is less).
 
     Raises VlmakeError for a limit on money without a price to count by, and for a checkpoint that cannot be had.
     """
+    check_price(name, entry, max_cost)
     if max_cost is not None and isinstance(entry, JudgeEndpointEntry):
-        if entry.price is None:
-            raise VlmakeError(
-                f"max_judge_cost needs the price of judge '{name}': price: {{input: ..., output: ...}} in its entry"
-            )
         entry = entry.model_copy(update={"max_cost": min(max_cost, entry.max_cost or max_cost)})
     spec = model_spec.resolve(name, entry)
     return JudgeSpec(spec.name, spec.entry, spec.folder, spec.identity)

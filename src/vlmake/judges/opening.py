@@ -8,14 +8,16 @@ from typing import Any
 
 from vlmake import backends
 from vlmake.backends.base import StreamingBackend
+from vlmake.endpoints.faults import EndpointStoppedError
 from vlmake.endpoints.keys import read_key
 from vlmake.endpoints.listing import first_model
+from vlmake.errors import VlmakeError
 from vlmake.inference import endpoint_turns
 from vlmake.inference.loaded_model import has_unleased_engine, open_model
 from vlmake.judges import checking
 from vlmake.judges.judge_spec import JudgeSpec, resolve
 from vlmake.models.model_spec import RuntimeOptions
-from vlmake.registry.judge_entries import Judge, JudgeEndpointEntry
+from vlmake.registry.judge_entries import Judge, JudgeEndpointEntry, JudgeServerEntry
 
 _FIRST_TRIES = 4  # a judge that answers none of these, some seconds apart, is not there
 
@@ -27,7 +29,9 @@ def with_model(entry: Judge, folder: Path) -> Judge:
     """
     if not isinstance(entry, JudgeEndpointEntry) or entry.served_model:
         return entry
-    return entry.model_copy(update={"served_model": first_model(entry.api_base, read_key(entry.api_key, folder))})
+    return entry.model_copy(
+        update={"served_model": first_model(entry.api_base, read_key(entry.api_key, folder).at(entry.api_base))}
+    )
 
 
 @dataclass(frozen=True)
@@ -72,25 +76,33 @@ class JudgeAtHand:
 
     def _open(self) -> OpenJudge:
         spec = self._spec
-        loaded = open_model(spec, 1, self._started_ns, self._stack, has_turn=self._has_turn)
+        try:
+            loaded = open_model(spec, 1, self._started_ns, self._stack, has_turn=self._has_turn)
+        except VlmakeError as error:
+            if isinstance(spec.entry, JudgeServerEntry):  # one that does not start is one that does not answer
+                raise EndpointStoppedError(str(error)) from None
+            raise
         assert isinstance(loaded.backend, StreamingBackend)  # both kinds of judges are
         self._stack.enter_context(endpoint_turns.noted(spec))
-        takes = checking.takes_schemas(_with_few_tries(spec) or loaded.backend, spec.name, spec.max_new_tokens)
+        takes = checking.takes_schemas(_with_few_tries(spec) or loaded.backend, spec.max_new_tokens)
         if not takes and spec.may_be_structured:
             print(f"judge {spec.name}: its server takes no JSON schema; replies are read as they come", file=sys.stderr)
         return OpenJudge(loaded.backend, takes and spec.may_be_structured)
 
 
-def see_that_it_answers(name: str, entry: Judge, folder: Path, max_cost: float | None) -> None:
+def see_that_it_answers(name: str, entry: Judge, folder: Path) -> None:
     """Raise VlmakeError, one line, if a judge at an endpoint does not answer; one that a job starts is not asked.
 
-    ``folder`` is the work directory, which may hold .env. A limit on money without a price is refused as well.
+    ``folder`` is the work directory, which may hold .env.
     """
     if isinstance(entry, JudgeEndpointEntry):
-        spec = resolve(name, with_model(entry, folder), max_cost)
-        backend = _with_few_tries(spec)
-        assert backend is not None  # it is at an endpoint
-        checking.takes_schemas(backend, name, spec.max_new_tokens)
+        try:
+            spec = resolve(name, with_model(entry, folder))
+            backend = _with_few_tries(spec)
+            assert backend is not None  # it is at an endpoint
+            checking.takes_schemas(backend, spec.max_new_tokens)
+        except VlmakeError as error:
+            raise VlmakeError(f"judge '{name}': {error}") from None
 
 
 def _with_few_tries(spec: JudgeSpec) -> StreamingBackend | None:

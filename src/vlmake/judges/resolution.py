@@ -63,7 +63,10 @@ def choose(configured: str, registry: Registry, work_dir: Path, *, anew: bool = 
     lock = work_dir / paths.JUDGE_LOCK
     if lock.is_file() and not anew:
         locked = _read(lock)
-        named = _named(locked.judge, registry, work_dir, f"settled in {paths.JUDGE_LOCK}; --judge changes it")
+        try:
+            named = _named(locked.judge, registry, work_dir, f"settled in {paths.JUDGE_LOCK}; --judge changes it")
+        except VlmakeError as error:
+            raise VlmakeError(f"{paths.JUDGE_LOCK}: {error}; name another with --judge") from None
         return named if not locked.served_model else Choice(named.judge, named.because, locked.served_model)
     if variable_value(LOCAL, work_dir):
         return _named(LOCAL, registry, work_dir, f"{LOCAL} is set")
@@ -85,7 +88,10 @@ def entry_of(judge: str, choice: Choice, registry: Registry, work_dir: Path) -> 
     entry = registry.judge(judge)
     if not isinstance(entry, JudgeEndpointEntry):
         return entry
-    base = entry.api_base or next(filter(None, (variable_value(name, work_dir) for name in _ADDRESSES)), OPENAI)
+    given = entry.api_base or next(filter(None, (variable_value(name, work_dir) for name in _ADDRESSES)), None)
+    if given is None and entry.served_model_variable is not None:
+        raise VlmakeError(f"judge '{judge}': set OPENAI_API_BASE to the address of the server that has the model")
+    base = given or OPENAI
     try:
         chat_url(base)
     except VlmakeError as error:
@@ -95,16 +101,18 @@ def entry_of(judge: str, choice: Choice, registry: Registry, work_dir: Path) -> 
     return entry.model_copy(
         update={
             "api_base": base,
-            "served_model": entry.served_model or _served_model(entry, choice, work_dir),
+            "served_model": entry.served_model or _served_model(judge, entry, choice, work_dir),
             "api_key": entry.api_key if has_key or needs_key else None,
         }
     )
 
 
-def _served_model(entry: JudgeEndpointEntry, choice: Choice, work_dir: Path) -> str:
+def _served_model(judge: str, entry: JudgeEndpointEntry, choice: Choice, work_dir: Path) -> str:
+    """Return the model that a variable names; of the judge that was settled, the one that was settled with it."""
     if entry.served_model_variable is None:
         return ""
-    return choice.served_model or variable_value(entry.served_model_variable, work_dir) or ""
+    settled = choice.served_model if choice.judge == judge else ""
+    return settled or variable_value(entry.served_model_variable, work_dir) or ""
 
 
 def _named(judge: str, registry: Registry, work_dir: Path, because: str) -> Choice:

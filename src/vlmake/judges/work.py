@@ -7,9 +7,11 @@ from pathlib import Path
 
 from vlmake.judges.asking import Case
 from vlmake.judges.base import Judging
-from vlmake.judges.deciding import asked_twice, cases_of
+from vlmake.judges.deciding import asked_twice, cases_of, is_settled
+from vlmake.judges.judge_spec import resolve
 from vlmake.judges.registry import load_judging
 from vlmake.locks import hold, try_hold
+from vlmake.registry.judge_entries import Judge, JudgeServerEntry
 from vlmake.scoring.protocols import ScoringSpec, open_rows
 from vlmake.scoring.score_inputs import json_object, read_predictions, read_samples
 
@@ -54,6 +56,16 @@ def read_work(files: JudgeFiles, self_agreement: float) -> Work:
     rows = open_rows(read_samples(files.samples, spec.dataset), read_predictions(files.predictions)[0], spec)
     cases = cases_of(rows, judging)
     return Work(spec, judging, cases, asked_twice(cases, self_agreement), len(rows))
+
+
+def leaves_nothing(files: JudgeFiles, judge: str, entry: Judge, self_agreement: float) -> bool:
+    """Tell whether a judge was asked everything already; without answers, or a name for its model, it was not."""
+    if not all(file.is_file() for file in files.inputs) or not (
+        isinstance(entry, JudgeServerEntry) or entry.served_model
+    ):
+        return False
+    work = read_work(files, self_agreement)
+    return is_settled(work.cases, work.twice, work.judging, resolve(judge, entry), files.journal)
 
 
 @contextmanager

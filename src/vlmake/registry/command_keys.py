@@ -1,7 +1,8 @@
-"""Secrets in a command line: it is written into results, so none may stand there."""
+"""Secrets in a command line or a request's further keys: these are written into results, so none may stand there."""
 
 import re
 import shlex
+from collections.abc import Mapping
 
 _SECRETS = (
     ("api", "key"),
@@ -37,6 +38,19 @@ def secret_place(command: str) -> str | None:
         if _LIKE_A_KEY.search(word):
             return "a value"
     return None
+
+
+def holds_secret(values: object) -> bool:
+    """Tell whether keys and values, nested or not, hold a secret: by a key's name, or by the looks of a value."""
+    if isinstance(values, Mapping):
+        return any(
+            (_is_secret(str(name)) and isinstance(value, str) and value.lower() not in _NO_SECRETS)
+            or holds_secret(value)
+            for name, value in values.items()
+        )
+    if isinstance(values, list | tuple):
+        return any(map(holds_secret, values))
+    return isinstance(values, str) and bool(_LIKE_A_KEY.search(values))
 
 
 def _is_secret(name: str) -> bool:

@@ -40,6 +40,9 @@ class JudgeEntry(Entry):
         given = [key for key in _NOT_FOR_JUDGES if isinstance(values, dict) and values.get(key) is not None]
         if given:
             raise ValueError(f"a judge is asked by texts of vlmake's own: leave `{given[0]}` out")
+        extra = values.get("extra_body") if isinstance(values, dict) else None
+        if isinstance(extra, dict) and (taken := sorted({"n", "response_format", "seed"} & extra.keys())):
+            raise ValueError(f"`{taken[0]}` is not for a judge's extra_body: it is asked greedily, and once")
         return values
 
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from vlmake.dataset_classes.source import NAME as CLASS_NAME
 from vlmake.endpoints.key_names import NO_VARIABLE, may_be_variable
-from vlmake.registry.command_keys import secret_place
+from vlmake.registry.command_keys import holds_secret, secret_place
 from vlmake.registry.entry import Entry, Texts, names_places
 from vlmake.registry.tasks import Task
 
@@ -216,6 +216,13 @@ class ServedEntry(ModelEntry):
         for taken in sorted(_OUR_KEYS.keys() & extra.keys()):
             raise ValueError(f"`{taken}` is not for extra_body: {_OUR_KEYS[taken]}")
         return extra
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tells_no_secret(cls, values: Any) -> Any:
+        if isinstance(values, dict) and holds_secret(values.get("extra_body")):  # of no single key: it is not quoted
+            raise ValueError("extra_body holds a secret, and it is written into results: name a variable in `api_key`")
+        return values
 
     @model_validator(mode="after")
     def _limit_has_a_price(self) -> Self:

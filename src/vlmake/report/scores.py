@@ -249,7 +249,7 @@ def judge_line(score: Score) -> str:
     judging = score.judging
     if not score.judged_by:
         return ""
-    if judging.fallback is not None:
+    if judging.fallback is not None and not judging.asked:
         return f"judge {score.judged_by} did not answer, rules alone have scored: {judging.fallback}"
     decided = score.configured.extraction.judged
     line = f"judge {score.judged_by} decided {decided} of {counted(score.samples.total, 'sample')}"
@@ -257,7 +257,8 @@ def judge_line(score: Score) -> str:
     line += "".join(f", {count} {name}" for name, count in more.items() if count)
     if (twice := judging.self_agreement) is not None:
         line += f"; asked twice it agreed with itself on {twice.equal} of {twice.asked}"
-    return line + (f"; cost {judging.cost:.4f}" if judging.cost is not None else "")
+    line += f"; cost {judging.cost:.4f}" if judging.cost is not None else ""
+    return line + (f"; {judging.fallback}" if judging.fallback is not None else "")  # in some of its parts
 
 
 def missing_line(missing: Sequence[str]) -> str:

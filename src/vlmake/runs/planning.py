@@ -93,6 +93,14 @@ class Plan:
             return configured_pairs(self.config, self.registry)
         return list(dict.fromkeys(named[:2] for word in words if (named := paths.parse_target(word))))
 
+    def asked_scores(self, words: Sequence[str]) -> list[paths.ScoreName]:
+        """Return the scores whose files a command line asks for, with their judges and those of their parts."""
+        named = [name for word in words if (name := paths.parse_target(word))]
+        asked = named or [paths.ScoreName(*pair) for pair in self.asked_pairs(words)]
+        wholes = [name._replace(judge=name.judge or self.judge_of(name.dataset)) for name in asked]
+        parts = [name._replace(dataset=part) for name in wholes for part in self.parts(name.dataset)]
+        return [*wholes, *parts]
+
     def _check_target(self, word: str) -> None:
         if word in (paths.SUMMARY, paths.REPORT):
             return
@@ -161,6 +169,7 @@ class Plan:
             **scoring_settings(self.registry, self.config, dataset),
             **judging_settings(metric),
             "judge": self._judge_identity(judge),
+            "max_new_tokens": self.registry.judges[judge].max_new_tokens,
             "source": self._source(dataset),
             "max_failures": self.config.max_failures,
             "fallback": self.config.judge_fallback,

@@ -225,7 +225,7 @@ class _Look:
         answers = Answers(target.model, target.judge, judge, spec, self._work_dir, self._samples(base))
         rows, prompts, rows_read = self.rows(target.dataset), None, 0
         calls = Size(math.ceil(rows.number * (1 + share)), "at most", rows.and_unknown)
-        if finished and answers.are_judged():
+        if finished and answers.are_judged(share, plan.config.max_failures):
             calls = NOTHING
         elif finished and left > 0 and answers.samples.is_file() and (count := answers.rows()) <= left:
             try:

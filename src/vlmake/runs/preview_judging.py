@@ -1,7 +1,7 @@
 """What a judge will be asked about one model's answers: exactly where the answers are there, else at most."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +11,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from vlmake import paths
-from vlmake.inference.journal import all_predictions, read_journal
+from vlmake.inference.journal import Prediction, all_predictions, read_journal
 from vlmake.inference.shard import Asking
 from vlmake.judges.asking import Case, standing
 from vlmake.judges.base import Judging
 from vlmake.judges.deciding import asked_twice, cases_of
 from vlmake.judges.judge_spec import resolve
 from vlmake.judges.registry import load_judging
-from vlmake.models.model_spec import answer_settings
+from vlmake.models.model_spec import answer_settings, declared_identity
 from vlmake.registry.judge_entries import Judge, JudgeEndpointEntry
 from vlmake.runs.preview_sizes import Size
 from vlmake.runs.preview_tokens import text_tokens
@@ -67,15 +67,35 @@ class Answers:
         """How the judge is asked."""
         return load_judging(self.spec.judging)
 
-    def are_judged(self) -> bool:
-        """Tell whether this judge has said all it has to say, in today's words and settings, of these predictions."""
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What the judge's verdicts say about themselves; nothing where there are none."""
+        return metadata(self.work_dir / paths.judgements(self.model, self.spec.dataset, self.judge))
+
+    def are_judged(self, self_agreement: float, max_failures: int) -> bool:
+        """Tell whether this judge is known to have nothing left to say of these predictions.
+
+        Of second verdicts a file does not tell which share was asked for: with any, the journal has to be read.
+        """
         judged = self.work_dir / paths.judgements(self.model, self.spec.dataset, self.judge)
-        if not judged.is_file() or judged.stat().st_mtime_ns < self.file.stat().st_mtime_ns:
+        if self_agreement or not judged.is_file() or judged.stat().st_mtime_ns < self.file.stat().st_mtime_ns:
             return False
-        about = metadata(judged)
+        answered = self.about.get("fallback") is None and self.about.get("judge_error", 0) <= max_failures
+        return answered and self._is_asked_alike() and self._is_by_this_judge()
+
+    def _is_asked_alike(self) -> bool:
+        """Tell whether the verdicts were asked for in today's words and settings."""
         settings = json.loads(json.dumps(answer_settings(self.entry)))
-        same = about.get("wording") == self.judging.VERSION and about.get("settings") == settings
-        return bool(about.get("fallback")) or same
+        return bool(self.about.get("wording") == self.judging.VERSION and self.about.get("settings") == settings)
+
+    def _is_by_this_judge(self) -> bool:
+        """Tell whether the verdicts are by the model that the entry names, as far as an entry tells that."""
+        identity = str(self.about.get("identity", ""))
+        if not isinstance(self.entry, JudgeEndpointEntry):
+            return bool(identity)  # its files tell
+        if self.entry.served_model:
+            return identity == declared_identity(self.entry)
+        return identity.endswith(f"@{self.entry.revision}")
 
     def rows(self) -> int:
         """Return how many answers there are."""
@@ -92,7 +112,8 @@ class Answers:
             self.model, paths.parse_dataset(self.spec.dataset).base, self.judge
         )
         if not isinstance(self.entry, JudgeEndpointEntry) or not self.entry.served_model:
-            return self._left_by_index(cases, twice, journal)  # only its server tells who it is, and so the keys
+            changed = self.about.get("identity") and not (self._is_asked_alike() and self._is_by_this_judge())
+            return _left_by_index(cases, twice, [] if changed else all_predictions(journal))
         asking = resolve(self.judge, self.entry).asking()
         texts = self._questions(cases, asking, journal) | self._questions(twice, replace(asking, repeat=1), journal)
         return Asked(Size(len(texts)), Size(sum(map(text_tokens, texts.values())), "about"))
@@ -103,11 +124,13 @@ class Answers:
         found = [standing(case, self.judging, asking, answers, frozenset()).next for case in cases]
         return {one.key: one.messages[0]["text"] for one in found if one is not None}
 
-    def _left_by_index(self, cases: Sequence[Case], twice: Sequence[Case], journal: Path) -> Asked:
-        known = {(item.index, item.repeat) for item in all_predictions(journal) if item.status != "model_error"}
-        todo = [case for case in cases if (case.index, 0) not in known]
-        todo += [case for case in twice if (case.index, 1) not in known]
-        return Asked(Size(len(todo), "about"), Size(sum(text_tokens(case.prompt) for case in todo), "about"))
+
+def _left_by_index(cases: Sequence[Case], twice: Sequence[Case], replies: Iterable[Prediction]) -> Asked:
+    """Return what is left to ask of a judge whose keys only its server, or its files, can tell."""
+    known = {(item.index, item.repeat) for item in replies if item.status != "model_error"}
+    todo = [case for case in cases if (case.index, 0) not in known]
+    todo += [case for case in twice if (case.index, 1) not in known]
+    return Asked(Size(len(todo), "about"), Size(sum(text_tokens(case.prompt) for case in todo), "about"))
 
 
 def typical_prompt_tokens(judging: Judging, rows: Sequence[Mapping[str, Any]]) -> float | None:

@@ -88,6 +88,19 @@ def is_dry_run(arguments: Sequence[str]) -> bool:
     )
 
 
+_LOOKS = (
+    *("--summary", "-S", "--detailed-summary", "-D", "--dag", "--rulegraph", "--filegraph", "--d3dag", "--lint"),
+    *("--list-rules", "--list", "-l", "--list-target-rules", "--lt", "--list-changes", "--list-input-changes"),
+    *("--list-params-changes", "--list-untracked", "--unlock", "--touch", "-t", "--cleanup-metadata", "--report"),
+    *("--archive", "--delete-all-output", "--delete-temp-output", "--containerize", "--print-compilation"),
+)
+
+
+def only_looks(arguments: Sequence[str]) -> bool:
+    """Tell whether Snakemake was asked for something else than to make files: a plan, a list, a drawing."""
+    return is_dry_run(arguments) or any(word.partition("=")[0] in _LOOKS for word in arguments)
+
+
 def _is_ours(path: str) -> bool:
     return "/results/" in f"/{path}" or path.endswith(("source.json", "samples.parquet", "images.arrow"))
 

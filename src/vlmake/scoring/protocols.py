@@ -134,7 +134,7 @@ def score(
     for protocol in PROTOCOLS:
         frame = _judge(seen.view(protocol), protocol, spec, metric, judgements)
         tables[protocol] = metric.table(frame)
-        numbers[protocol] = _numbers(frame, tables[protocol], metric)
+        numbers[protocol] = _numbers(frame, tables[protocol], metric, judged=spec.judge != NO_JUDGE)
         judged.append(_judged_rows(aligned, frame, protocol))
     detail = {
         "dataset": spec.dataset,
@@ -303,7 +303,7 @@ def _judged_rows(aligned: pd.DataFrame, frame: pd.DataFrame, protocol: str) -> p
     return rows[list(JUDGED_COLUMNS)]
 
 
-def _numbers(frame: pd.DataFrame, table: ScoreTable, metric: Metric) -> dict[str, Any]:
+def _numbers(frame: pd.DataFrame, table: ScoreTable, metric: Metric, *, judged: bool) -> dict[str, Any]:
     """Return what ``_score.json`` says about one protocol; every NaN is None."""
     found = frame["found"].to_numpy(dtype=bool)
     open_rows = ~found | frame["status"].isin(UNANSWERED).to_numpy()
@@ -323,7 +323,7 @@ def _numbers(frame: pd.DataFrame, table: ScoreTable, metric: Metric) -> dict[str
             "method": "wilson-95",
         },
         "bounds": [plain_value(bound) for bound in bounds],
-        "extraction": _extraction_counts(frame),
+        "extraction": _extraction_counts(frame, judged=judged),
         **({"missing": list(table.missing)} if table.missing else {}),
         **{
             name: {"columns": columns, "rows": [[plain_value(cell) for cell in row] for row in rows]}
@@ -332,12 +332,12 @@ def _numbers(frame: pd.DataFrame, table: ScoreTable, metric: Metric) -> dict[str
     }
 
 
-def _extraction_counts(frame: pd.DataFrame) -> dict[str, int]:
-    """Return how many answers were found, how many of them by the judge, and how many were not."""
+def _extraction_counts(frame: pd.DataFrame, *, judged: bool) -> dict[str, int]:
+    """Return how many answers were found and how many were not, and of ``judged`` scores how many the judge found."""
     found = frame["found"].to_numpy(dtype=bool)
     by_judge = found & frame["judge"].notna().to_numpy()
     counts = {"found": int(found.sum()), "unresolved": int((~found).sum())}
-    return counts | ({"judged": int(by_judge.sum())} if frame["judge"].notna().any() else {})
+    return counts | ({"judged": int(by_judge.sum())} if judged else {})
 
 
 def _unit_hits(frame: pd.DataFrame, metric: Metric) -> Floats:

@@ -13,6 +13,12 @@ from vlmake.scoring.intervals import wilson
 
 PART_COLUMN = "DATASET"
 
+_IDENTITY = ("judge", "identity", "settings", "judging", "wording")
+_COUNTS = (
+    *("open", "asked", "found", "none", "unresolved", "judge_error"),
+    *("requests", "prompt_tokens", "completion_tokens"),
+)
+
 
 def stack_scores(dataset: str, protocol: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the content of ``_score.json`` for a benchmark whose parts have these (without provenance).
@@ -26,6 +32,9 @@ def stack_scores(dataset: str, protocol: str, parts: Sequence[Mapping[str, Any]]
         name: _stacked([(parse_dataset(part["dataset"]).base, part["protocols"][name]) for part in parts])
         for name in parts[0]["protocols"]
     }
+    judging = _judging(
+        [(parse_dataset(part["dataset"]).base, part["judging"]) for part in parts if part.get("judging")]
+    )
     notes = [f"{parse_dataset(part['dataset']).base}: {note}" for part in parts for note in part.get("notes", ())]
     return {
         "dataset": dataset,
@@ -35,6 +44,7 @@ def stack_scores(dataset: str, protocol: str, parts: Sequence[Mapping[str, Any]]
         "parts": [part["dataset"] for part in parts],
         "protocols": protocols,
         "samples": _added([part["samples"] for part in parts]),
+        **({"judging": judging} if judging else {}),
         **({"notes": notes} if notes else {}),
     }
 
@@ -83,9 +93,43 @@ def _weighted(values: Sequence[tuple[float | None, int]]) -> float | None:
 
 
 def _added(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return numbers added up by name, in nested mappings as well."""
+    """Return numbers added up by name, in nested mappings as well; a name that a mapping lacks counts 0 there."""
     added: dict[str, Any] = {}
-    for name, value in counts[0].items():
-        values = [part[name] for part in counts]
-        added[name] = _added(values) if isinstance(value, Mapping) else sum(values)
+    for name in dict.fromkeys(name for part in counts for name in part):
+        values = [part[name] for part in counts if name in part]
+        added[name] = _added(values) if isinstance(values[0], Mapping) else sum(values)
     return added
+
+
+def _judging(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """Return what judging the parts took and came to, added up; empty where no judge took part.
+
+    Who judged and how is the first part's that knows it. Rules that stood in for the judge in some part are told.
+    """
+    if not parts:
+        return {}
+    told = [judging for _, judging in parts]
+    known = {name: next((one[name] for one in told if name in one), None) for name in _IDENTITY}
+    asked = [one for one in told if one.get("fallback") is None]
+    added: dict[str, Any] = {name: sum(one.get(name, 0) for one in asked) for name in _COUNTS} if asked else {}
+    costs = [one["cost"] for one in asked if one.get("cost") is not None]
+    agreements = [one["self_agreement"] for one in asked if one.get("self_agreement") is not None]
+    fallback = _fallback([(part, one["fallback"]) for part, one in parts if one.get("fallback") is not None])
+    return {
+        **{name: value for name, value in known.items() if value is not None},
+        **added,
+        "cost": sum(costs) if costs else None,
+        "self_agreement": _added(agreements) if agreements else None,
+        **({"fallback": fallback} if fallback else {}),
+    }
+
+
+def _fallback(reasons: Sequence[tuple[str, str]]) -> str:
+    """Return in which parts rules stood in for the judge and why, parts with the same reason together."""
+    parts_by_reason: dict[str, list[str]] = {}
+    for part, reason in reasons:
+        parts_by_reason.setdefault(reason, []).append(part)
+    return "; ".join(
+        f"rules stood in for {'part' if len(parts) == 1 else 'parts'} {', '.join(parts)}: {reason}"
+        for reason, parts in parts_by_reason.items()
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from vlmake import paths
 from vlmake.inference.statuses import STATUSES
 from vlmake.report.scores import Accuracy, Score, read_scores, status_counts
+from vlmake.report.text import one_line
 from vlmake.store import write_text
 
 COLUMNS = (
@@ -25,7 +26,10 @@ COLUMNS = (
     *STATUSES,
     "unresolved",
     "judge",
+    "judged",
+    "judge_fallback",
 )
+"""``judged`` counts the samples that the judge decided; ``judge_fallback`` says why rules scored in its place."""
 
 
 def summary_row(score: Score) -> dict[str, Any]:
@@ -48,6 +52,8 @@ def summary_row(score: Score) -> dict[str, Any]:
         **{status: counts[status] for status in STATUSES},
         "unresolved": score.unresolved,
         "judge": score.judge,
+        "judged": shown.extraction.judged if score.judged_by else None,
+        "judge_fallback": one_line(score.judging.fallback or "", 500),
     }
 
 

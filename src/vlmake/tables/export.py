@@ -35,7 +35,7 @@ PREDICTIONS_SHEET = "predictions"
 _OWN_COLUMNS = ("images", "image_error", "group")  # of the decode stage, about images
 _PREDICTED = ("repeat", "prediction", "thinking", "status", "finish_reason", "prompt_tokens", "completion_tokens")
 _ERROR = ("error",)
-_JUDGED = ("extracted", "rule", "hit", "group_hit", "extraction_status")
+_JUDGED = ("extracted", "rule", "hit", "group_hit", "extraction_status", "judge")
 
 Row = Sequence[Cell]
 Lines = Iterable[Row]
@@ -87,7 +87,7 @@ def _judged_columns(judged: pa.Table, indices: Sequence[str], protocol: str) -> 
     rows = judged.filter(pc.equal(judged.column("protocol"), protocol))
     place = {index: row for row, index in enumerate(rows.column("index").to_pylist())}
     wanted = pa.array([place.get(index) for index in indices], pa.int64())
-    return {name: rows.column(name).take(wanted) for name in _JUDGED}
+    return {name: rows.column(name).take(wanted) for name in _JUDGED if name in rows.column_names}
 
 
 def _says_something(name: str, column: pa.ChunkedArray) -> bool:
