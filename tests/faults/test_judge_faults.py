@@ -71,7 +71,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
     folder = tmp_path_factory.mktemp("faultless")
     os.chdir(folder)
     with running(judges=True) as server:
-        found = {one.index: one.verdict for one in decided(server, folder / "journal")}
+        found = {one.index: one.verdict for one in decided(server, folder / "journal", timeout=30)}
         assert max(server.stats()["calls"].values()) == 1
     assert len(found) == SAMPLES
     assert set(found.values()) == {"Yes", "No", "none"}

@@ -32,7 +32,7 @@ def table(printed: str) -> Table:
     """Return the lines of the one Markdown table in a bench's output, by the names in its header."""
     lines = [re.split(r" ?\| ?", line)[1:-1] for line in printed.splitlines() if line.startswith("|")]
     header, rule, *rows = lines
-    assert set("".join(rule)) == {"-"}
+    assert set("".join(rule)) <= {"-", ":"}
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
@@ -86,7 +86,7 @@ def test_gpu_needs_no_library_of_the_workflow() -> None:
 def test_endpoint_asks_every_sample_both_ways() -> None:
     lines = table(run("endpoint.py", "--samples", "40", "--connections", "8", "--repeat", "1"))
     assert [line["server answers after"] for line in lines] == ["0 ms", "0 ms", "100 ms", "100 ms"]
-    assert all(float(line["wall / ideal"]) >= 1 for line in lines[2:])
+    assert all(float(line["wall / ideal"].split()[0]) >= 1 for line in lines[2:])
 
 
 def test_score_measures_every_size_and_stage_and_the_stages_add_up() -> None:

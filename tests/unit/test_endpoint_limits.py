@@ -214,7 +214,7 @@ def test_the_limit_is_not_passed_by_what_is_under_way() -> None:
     assert spending.allows_one_more(0)
     assert not spending.allows_one_more(1)
     spending.add(250_000, 10)
-    with pytest.raises(EndpointStoppedError, match=r"max_cost 1 would be passed: 1\.0000 was spent"):
+    with pytest.raises(EndpointStoppedError, match=r"limit on money, 1 .* would be passed: 1\.0000 was spent"):
         spending.allows_one_more(0)
 
 

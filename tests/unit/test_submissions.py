@@ -227,7 +227,7 @@ def test_every_format_is_a_target_and_has_a_place_to_go(name: str) -> None:
     entry = submission_entry(name)
     target = paths.submission("M", "D@3", entry.ending)
     assert paths.looks_like_target(target)
-    assert paths.parse_target(target) == ("M", "D@3")
+    assert paths.parse_target(target) == ("M", "D@3", "")
     assert entry.server.startswith("https://")
 
 

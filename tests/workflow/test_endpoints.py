@@ -100,7 +100,7 @@ def test_the_cost_of_earlier_runs_counts_towards_the_limit(workplace: Workplace)
         workplace.models["Served"] = endpoint(server.url, price=price, max_cost=1.0)
         done = workplace.vlmake("run", "--model", "Served", "--data", "Mini")
         assert done.code != 0
-        assert "max_cost 1 would be passed" in done.output
+        assert "the limit on money, 1 (max_cost, max_judge_cost), would be passed" in done.output
         assert len(workplace.journal_lines("Served", "Mini")) == 10
         workplace.models["Served"] = endpoint(server.url, price=price, max_cost=1.5)
         assert workplace.vlmake("run", "--model", "Served", "--data", "Mini").code != 0
