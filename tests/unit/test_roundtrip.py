@@ -193,6 +193,7 @@ def test_prompts_name_the_form(tmp_path: Path) -> None:
     assert second == first | {"digest": first["digest"] + ".jpeg75"}
 
 
+@pytest.mark.slow
 def test_both_settings_live_side_by_side_in_one_journal(workplace: Workplace) -> None:
     """Mini's images have ``.jpg`` names here, so that the two settings ask different questions."""
     tsv = Path(str(workplace.datasets["Mini"]["path"]))

@@ -45,6 +45,7 @@ def identity(place: Workplace, dataset: str) -> str:
     return str(json.loads(metadata[b"vlmake"])["identity"])
 
 
+@pytest.mark.slow
 def test_fetched_once_and_pinned_until_asked(hub_model: Workplace, server: HubServer) -> None:
     commit = server.repositories[NAME].branches["main"]
     ran = hub_model.snakemake("--", RECORD, **online(server))

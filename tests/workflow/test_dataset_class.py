@@ -207,6 +207,7 @@ def test_edited_prompt_asks_again(place: Workplace) -> None:
     assert len(place.journal_lines("TinyVLM", "ShapesCrop")) == 8
 
 
+@pytest.mark.slow
 def test_error_in_evaluate_is_one_line_and_costs_no_answer(place: Workplace) -> None:
     edit(place, "res = defaultdict(list)", "res = data['nothing']")
     target = "results/TinyVLM/ShapesCrop@4_score.csv"

@@ -83,6 +83,7 @@ def test_a_repaired_server_is_asked_only_what_failed(workplace: Workplace) -> No
     assert {row["status"] for row in workplace.predictions("Served", "Mini")} == {"ok"}
 
 
+@pytest.mark.slow
 def test_the_address_is_not_part_of_what_was_answered(workplace: Workplace) -> None:
     with running() as server:
         workplace.models["Served"] = endpoint(server.url)
@@ -94,6 +95,7 @@ def test_the_address_is_not_part_of_what_was_answered(workplace: Workplace) -> N
     assert workplace.vlmake("run", "--model", "Served", "--data", "Mini").code != 0
 
 
+@pytest.mark.slow
 def test_the_cost_of_earlier_runs_counts_towards_the_limit(workplace: Workplace) -> None:
     price = {"input": 1000.0, "output": 0.0}  # a reply has 100 tokens of prompt: 0.1 each
     with running() as server:

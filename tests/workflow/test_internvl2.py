@@ -50,6 +50,7 @@ def record(place: Workplace) -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 def test_one_command_from_the_hub_cache_a_path_or_the_hub(place: Workplace, published: Path, tmp_path: Path) -> None:
     from_path = place.copy_to(tmp_path / "from path")
     from_hub = place.copy_to(tmp_path / "from hub")

@@ -112,6 +112,7 @@ def test_what_is_wrong_is_said_before_any_work(workplace: Workplace) -> None:
     assert "ok    dataset Good" in ran.output
 
 
+@pytest.mark.slow
 def test_a_published_name_keeps_its_md5(workplace: Workplace) -> None:
     drop(workplace, "MME", "ShapesMME", 4)
     ran = workplace.vlmake(*RUN, "MME")

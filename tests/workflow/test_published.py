@@ -5,6 +5,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Workplace, write_tsv
 from tests.made_up import cells
 from vlmake.registry.loading import load_registry, registry_folders
@@ -26,6 +28,7 @@ def with_made_up(place: Workplace, folder: Path, names: Sequence[str]) -> None:
     place.config = {}
 
 
+@pytest.mark.slow
 def test_published_benchmarks_by_one_command(workplace: Workplace, tmp_path: Path) -> None:
     published = load_registry(registry_folders(current=Path("/"))).datasets
     with_made_up(workplace, tmp_path, NAMES)

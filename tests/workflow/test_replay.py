@@ -45,6 +45,7 @@ def vlmake(place: Workplace, without_torch: str, *words: str) -> Ran:
     return place.vlmake(*words, PYTHONPATH=f"{without_torch}:{place.product / 'src'}")
 
 
+@pytest.mark.slow
 def test_imported_results_are_scored_as_the_same_predictions_directly(bench: Workplace, without_torch: str) -> None:
     results = write_results(bench.folder / "outputs" / "Peer", predictions())
     done = vlmake(bench, without_torch, "import", str(results), "--as", "Peer")
@@ -75,6 +76,7 @@ def test_imported_results_are_scored_as_the_same_predictions_directly(bench: Wor
     assert "Peer,Mini" in (bench.folder / "results" / "summary.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_rows_that_are_not_in_the_file_stop_the_run_until_a_whole_file_replaces_it(
     bench: Workplace, without_torch: str
 ) -> None:

@@ -93,6 +93,7 @@ def test_two_limits_at_once_ask_nothing_twice(workplace: Workplace) -> None:
     assert len(workplace.journal_lines("TinyVLM", "Mini")) == 24
 
 
+@pytest.mark.slow
 def test_another_mirror_md5_or_data_folder_stales_nothing(workplace: Workplace, tmp_path: Path) -> None:
     source = Path(str(workplace.datasets["Mini"].pop("path")))
     md5 = hashlib.md5(source.read_bytes()).hexdigest()
@@ -120,6 +121,7 @@ def test_changed_prompt_and_fresh_with_several_shards(finished: Workplace) -> No
     assert epoch.read_text() == "1 settled"
 
 
+@pytest.mark.slow
 def test_killed_request_for_fresh_answers_goes_on_and_the_next_is_fresh_again(finished: Workplace) -> None:
     words = ("run", "--data", "Mini", "--mode", "infer")
     start_epoch(finished.result("TinyVLM", "Mini/journal"), "Mini")  # what a killed --fresh leaves
@@ -129,6 +131,7 @@ def test_killed_request_for_fresh_answers_goes_on_and_the_next_is_fresh_again(fi
     assert len(finished.journal_lines("TinyVLM", "Mini")) == 72
 
 
+@pytest.mark.slow
 def test_shards_of_other_settings_are_made_again(finished: Workplace) -> None:
     finished.result("TinyVLM", "Mini_predictions.parquet").unlink()
     finished.datasets["Mini"]["rows_per_shard"] = 12
@@ -241,6 +244,7 @@ def test_touched_tsv_stales_nothing(finished: Workplace) -> None:
     assert (ran.code, ran.jobs) == (0, []), ran.output
 
 
+@pytest.mark.slow
 def test_touched_download_stales_nothing(workplace: Workplace, tmp_path: Path) -> None:
     source = Path(str(workplace.datasets["Mini"].pop("path")))
     workplace.datasets["Mini"]["url"] = source.as_uri()

@@ -74,6 +74,7 @@ def test_twenty_small_benchmarks_load_the_model_at_most_three_times(workplace: W
     assert all(len(workplace.predictions("Leasing", name)) == 6 for name in names)
 
 
+@pytest.mark.slow
 def test_a_failed_sample_is_asked_once_a_run_whoever_meets_it(workplace: Workplace, tmp_path: Path) -> None:
     names = with_benchmarks(workplace, tmp_path / "tsv", [6] * 2)
     for name in names:
@@ -96,6 +97,7 @@ def test_a_failed_sample_is_asked_once_a_run_whoever_meets_it(workplace: Workpla
     assert Counter(line["status"] for line in asked_again) == {"ok": 10, "model_error": 4}
 
 
+@pytest.mark.slow
 def test_four_devices_are_busy_until_no_shard_is_left(workplace: Workplace, tmp_path: Path) -> None:
     sizes = [160, 7, 90, 4, 66, 12]
     names = with_benchmarks(workplace, tmp_path / "tsv", sizes, batch_size=4)
@@ -152,6 +154,7 @@ def test_kill_while_working_ahead_loses_nothing(workplace: Workplace, tmp_path: 
         assert set(keys.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_shard_that_cannot_be_read_is_left_to_its_own_job(workplace: Workplace, tmp_path: Path) -> None:
     names = with_benchmarks(workplace, tmp_path / "tsv", [6, 6, 6])
     data = [f"data/{name}/samples.parquet" for name in names]
