@@ -133,8 +133,8 @@ class _Standings:
         if len(vain) >= _FIRST_FEW:
             said = " ".join((vain[0].reply or "nothing").split())[:_SHOWN]
             raise EndpointStoppedError(
-                f"it gave no verdict on the first {counted(len(vain), 'sample')}, asked {ASKS} times about each; the last reply:"
-                f" {said}; name another judge, or mend this one and give it a new `revision`"
+                f"it gave no verdict on the first {counted(len(vain), 'sample')}, asked {ASKS} times about each;"
+                f" the last reply: {said}; name another judge, or mend this one and give it a new `revision`"
             )
 
     def settled(self) -> int:
